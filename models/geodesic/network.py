@@ -1,0 +1,136 @@
+"""Geodesic: the scribble colorizer that ships with the pack, a small U-Net that reads where the strokes reach.
+
+Classical propagation already says which stroke every pixel belongs to, as long as lines are closed. The network sees
+that answer beside the drawing, so its few weights go into what propagation cannot know: open lines, shade, ink.
+
+Trained with the preconditioning of Karras et al. 2022 ("EDM", table 1): the network returns F, and with sigma_data 0.5
+the picture is c_skip x + c_out F. The host's ModelType.EDM does that arithmetic.
+"""
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from einops import rearrange
+
+from ..layers import Layers, pad_to_multiple
+from .propagation import propagate
+
+GUIDANCE = 9  # line, stroke colours, stroke mask, propagated colours, nearness
+STROKE = 0.1  # a pixel of the working size is a stroke from this coverage on: thin strokes survive shrinking
+
+
+def guidance(line, scribble, mask):
+    """What the network reads besides the noisy picture, (B, 9, H, W) in -1..1.
+
+    line (B, 1, H, W) with white = 1, scribble (B, 3, H, W), mask (B, 1, H, W), all 0..1.
+    """
+    mask = (mask > STROKE).to(line)
+    spread, near = propagate(line, scribble, mask)
+    return torch.cat([2 * line - 1, (2 * scribble - 1) * mask, mask, 2 * spread - 1, near.to(line)], dim=1)
+
+
+def config(state_dict):
+    """Arguments of `GeodesicUNet` that fit these weights, or None if they are another system's."""
+    if "stem.weight" not in state_dict or "head.3.weight" not in state_dict:
+        return None
+    widths = [state_dict["stem.weight"].shape[0]]
+    while f"down.{len(widths) - 1}.weight" in state_dict:
+        widths.append(state_dict[f"down.{len(widths) - 1}.weight"].shape[0])
+    return {"widths": tuple(widths), "detail": state_dict["head.1.weight"].shape[0]}
+
+
+class GeodesicUNet(nn.Module):
+    """F of a noisy picture (B, 3, H, W) of any size, given its noise level and `guidance`.
+
+    widths  channels at 1/2, 1/4, ... of the picture's size
+    detail  channels of the head, the only part at full size
+    """
+
+    def __init__(self, widths=(40, 80, 160, 256), detail=24, dtype=None, device=None, operations=nn):
+        super().__init__()
+        self.dtype = dtype
+        layers = Layers(operations, dtype, device)
+        first, *_, deepest = widths
+        self.multiple = 2 ** len(widths)
+        time = 4 * first
+        inputs = 3 + GUIDANCE
+
+        self.time = nn.Sequential(layers.Linear(first, time), nn.SiLU(), layers.Linear(time, time), nn.SiLU())
+        self.stem = layers.Conv2d(4 * inputs, first, 3, padding=1)
+        self.enter = nn.ModuleList(ResBlock(layers, width, width, time) for width in widths)
+        self.down = nn.ModuleList(layers.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
+        self.attention = Attention(layers, deepest)
+        self.middle = ResBlock(layers, deepest, deepest, time)
+        self.up = nn.ModuleList(layers.Conv2d(b, a, 1) for a, b in pairwise(widths))
+        self.leave = nn.ModuleList(ResBlock(layers, 2 * width, width, time) for width in widths)
+        self.grow = layers.Conv2d(first, 4 * detail, 1)
+        self.head = nn.Sequential(
+            nn.SiLU(),
+            layers.Conv2d(detail + inputs, detail, 3, padding=1),
+            nn.SiLU(),
+            layers.Conv2d(detail, 3, 3, padding=1),
+        )
+
+    def forward(self, x, t, guidance):
+        """x (B, 3, H, W) scaled by c_in, t (B,) = ln(sigma) / 4, guidance (B, 9, H, W) -> F (B, 3, H, W)."""
+        height, width = x.shape[-2:]
+        x = pad_to_multiple(torch.cat([x, guidance], dim=1), self.multiple)
+        time = self.time(fourier(t, self.stem.weight.shape[0]).to(x))
+
+        h = self.stem(F.pixel_unshuffle(x, 2))
+        skips = []
+        for level, block in enumerate(self.enter):
+            h = block(self.down[level - 1](h) if level else h, time)
+            skips.append(h)
+        h = self.middle(self.attention(h), time)
+        for level in reversed(range(len(self.leave))):
+            h = self.leave[level](torch.cat([h, skips[level]], dim=1), time)
+            if level:
+                h = F.interpolate(self.up[level - 1](h), scale_factor=2, mode="nearest")
+        h = F.pixel_shuffle(self.grow(h), 2)
+        return self.head(torch.cat([h, x], dim=1))[..., :height, :width]
+
+
+class ResBlock(nn.Module):
+    """Two normalised convolutions; the noise level scales and shifts between them."""
+
+    def __init__(self, layers, inputs, outputs, time):
+        super().__init__()
+        self.norm1 = layers.GroupNorm(8, inputs)
+        self.conv1 = layers.Conv2d(inputs, outputs, 3, padding=1)
+        self.time = layers.Linear(time, 2 * outputs)
+        self.norm2 = layers.GroupNorm(8, outputs)
+        self.conv2 = layers.Conv2d(outputs, outputs, 3, padding=1)
+        self.skip = layers.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x, time):
+        scale, shift = self.time(time)[..., None, None].chunk(2, dim=1)
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = self.conv2(F.silu(self.norm2(h) * (1 + scale) + shift))
+        return self.skip(x) + h
+
+
+class Attention(nn.Module):
+    """Self-attention over the coarsest map: regions far apart that share a colour find each other."""
+
+    def __init__(self, layers, width, heads=4):
+        super().__init__()
+        self.heads = heads
+        self.norm = layers.GroupNorm(8, width)
+        self.qkv = layers.Conv2d(width, 3 * width, 1)
+        self.out = layers.Conv2d(width, width, 1)
+
+    def forward(self, x):
+        q, k, v = rearrange(self.qkv(self.norm(x)), "b (n h c) y x -> n b h (y x) c", n=3, h=self.heads)
+        h = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(rearrange(h, "b h (y x) c -> b (h c) y x", y=x.shape[-2]))
+
+
+def fourier(t, width):
+    """Sines and cosines of the noise level, (B,) -> (B, width)."""
+    frequency = torch.exp(torch.linspace(0, math.log(64), width // 2, device=t.device))
+    angle = t.float()[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=1)

@@ -1,0 +1,54 @@
+"""How guidance pictures and what networks make of them follow the noise: its size, its batch, its areas."""
+
+from functools import cached_property
+
+import comfy.conds
+import comfy.utils
+
+from ..image import luma, repeat_batch, resize, rgb
+from ..scribble import resize_strokes, same_batch
+
+
+class CONDReduced(comfy.conds.CONDNoiseShape):
+    """A map (B, C, ceil(H / ratio), ceil(W / ratio)) that belongs to noise of size (H, W).
+
+    `make` is called once, when a step first needs the map: at cfg 1, the negative's is never made.
+    An area keeps every cell that it touches.
+    """
+
+    def __init__(self, make, ratio):
+        self.make = make
+        self.ratio = ratio
+
+    @cached_property
+    def cond(self):
+        return self.make()
+
+    def _copy_with(self, cond):
+        return type(self)(lambda: cond, self.ratio)
+
+    def process_cond(self, batch_size, area, **kwargs):
+        data = self.cond
+        if area is not None:
+            dims = len(area) // 2
+            for dim, (size, start) in enumerate(zip(area[:dims], area[dims:], strict=True), start=2):
+                first, last = start // self.ratio, -(-(start + size) // self.ratio)
+                data = data.narrow(dim, first, last - first)
+        return self._copy_with(comfy.utils.repeat_to_batch_size(data, batch_size))
+
+
+def fit_guidance(noise, line, scribble=None, mask=None):
+    """Guidance at the noise's size: line (B, 1, H, W), scribble (B, 3, H, W) and mask (B, 1, H, W), all 0..1.
+
+    B is 1 when one picture serves the whole batch, otherwise the noise's. No scribble is a mask of zeros.
+    """
+    height, width = noise.shape[-2:]
+    line = luma(resize(rgb(line), height, width))[..., None]
+    if scribble is None or mask is None:
+        scribble, mask = line.new_zeros(1, height, width, 3), line.new_zeros(1, height, width)
+    else:
+        mask = resize(mask[..., None].to(scribble), *scribble.shape[1:3])[..., 0]
+        scribble, mask = resize_strokes(*same_batch(rgb(scribble), mask), height, width)
+    pictures = [line, scribble, mask[..., None]]
+    batch = 1 if all(len(picture) == 1 for picture in pictures) else noise.shape[0]
+    return [repeat_batch(picture, batch).movedim(-1, 1) for picture in pictures]

@@ -1,0 +1,19 @@
+"""Where the host wants a picture to be worked on and kept, and how it shows progress."""
+
+import comfy.model_management
+import comfy.utils
+
+
+def compute_device():
+    """The device that does the work."""
+    return comfy.model_management.get_torch_device()
+
+
+def intermediate_device():
+    """The device on which results wait for the next node."""
+    return comfy.model_management.intermediate_device()
+
+
+def progress_bar(total):
+    """The running node's progress bar; each `update(n)` also lets the user interrupt."""
+    return comfy.utils.ProgressBar(total)

@@ -1,0 +1,102 @@
+"""Sampling as ColorizeSampler does it: the host's samplers, the model's own numbers where none are given."""
+
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import latent_preview
+import torch
+
+from .. import keys
+from ..conditioning import blank, line_of, with_values, without_guidance
+from ..finish import finish
+from ..image import fit_inside
+
+SAMPLERS = ["auto", *comfy.samplers.SAMPLER_NAMES]
+SCHEDULERS = ["auto", *comfy.samplers.SCHEDULER_NAMES]
+
+
+def colorize(model, seed, steps, cfg, sampler, scheduler, denoise, resolution, line, positive, negative, vae, latent):
+    """The coloured drawing as (LATENT, IMAGE at the drawing's own size). 0 and "auto": the model's choice.
+
+    The drawing is scaled until its longer side is `resolution`, coloured, and finished at full size. A latent
+    takes the place of `resolution`: its size and batch are worked at.
+    """
+    auto = defaults(model)
+    cfg = cfg or auto["cfg"]
+    steps = steps or auto["steps"]
+    sampler = auto["sampler"] if sampler == "auto" else sampler
+    scheduler = auto["scheduler"] if scheduler == "auto" else scheduler
+
+    positive = positive or blank()
+    negative = negative or without_guidance(positive)
+    if line is not None:
+        positive, negative = (with_values(conds, {keys.LINE: line}) for conds in (positive, negative))
+    line = line_of(positive)
+    if line is None:
+        raise ValueError("There is no line art: connect the drawing to `line`, here or in ScribbleEncoder.")
+
+    latent = latent or start(line, positive, denoise, resolution or auto["size"])
+    samples = fit_latent(model, latent)
+    samples = comfy.sample.sample(
+        model,
+        comfy.sample.prepare_noise(samples, seed, latent.get("batch_index")),
+        steps,
+        cfg,
+        sampler,
+        scheduler,
+        positive,
+        negative,
+        samples,
+        denoise=denoise,
+        noise_mask=latent.get("noise_mask"),
+        callback=latent_preview.prepare_callback(model, steps),
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=seed,
+    )
+    kept = {key: value for key, value in latent.items() if not key.startswith("downscale_ratio")}
+    return {**kept, "samples": samples}, finish(decode(model, vae, samples), line)
+
+
+def defaults(model):
+    config = type(model.model.model_config)
+    if not hasattr(config, "colorize_defaults"):
+        raise ValueError("This MODEL is no colorizer: load one with ColorizeModelLoader.")
+    return config.colorize_defaults
+
+
+def start(line, positive, denoise, size):
+    """An empty latent for the drawing: as many pictures as there are drawings or scribbles."""
+    if denoise < 1:
+        raise ValueError(
+            "With denoise below 1 the colours start from a picture: connect one to `latent` "
+            "(VAEEncode with the VAE of ColorizeModelLoader), or set denoise to 1."
+        )
+    batch = max(len(entry[key]) for _, entry in positive for key in (keys.LINE, keys.SCRIBBLE) if key in entry)
+    return {"samples": torch.zeros(batch, 3, *fit_inside(*line.shape[1:3], size))}
+
+
+def fit_latent(model, latent):
+    """The latent's samples in the model's channels; an empty one of another model is only a size."""
+    samples = comfy.sample.fix_empty_latent_channels(
+        model,
+        latent["samples"],
+        latent.get("downscale_ratio_spacial"),
+        latent.get("downscale_ratio_temporal"),
+    )
+    channels = model.get_model_object("latent_format").latent_channels
+    if samples.ndim != 4 or samples.shape[1] != channels:
+        raise ValueError(
+            f"The latent has {samples.shape[1]} channels and this model works on {channels}: "
+            "encode the start picture with the VAE of ColorizeModelLoader."
+        )
+    return samples
+
+
+def decode(model, vae, samples):
+    """IMAGE of what was sampled; a model of pixels needs no VAE."""
+    latent_format = model.get_model_object("latent_format")
+    if latent_format.spacial_downscale_ratio == 1:
+        return ((samples + 1) / 2).clamp(0, 1).movedim(1, -1)
+    if vae is None:
+        raise ValueError("This model does not work on pixels: connect the VAE of ColorizeModelLoader.")
+    return vae.decode(samples)

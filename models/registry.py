@@ -1,0 +1,93 @@
+"""What a file holds: its system, the arguments of the system's network, and the tensors by their names."""
+
+from typing import NamedTuple
+
+import torch
+
+from .diffusart import network as diffusart
+from .geodesic import network as geodesic
+
+# The only list of systems: name of the folder, which also holds a native.py -> (detection, network)
+SYSTEMS = {
+    "diffusart": (diffusart.config, diffusart.Diffusart),
+    "geodesic": (geodesic.config, geodesic.GeodesicUNet),
+}
+
+WRAPPERS = (
+    "model_state_dict_ema",
+    "model_state_dict",
+    "state_dict",
+)  # the averaged weights are the better ones
+PREFIXES = ("", "module.", "model.diffusion_model.", "diffusion_model.", "model.", "model.module.")
+
+MISTAKEN = {  # a key of it -> what people load instead
+    "model.diffusion_model.input_blocks.0.0.weight": "a Stable Diffusion checkpoint",
+    "input_blocks.0.0.weight": "a Stable Diffusion UNet",
+    "first_stage_model.decoder.conv_in.weight": "a Stable Diffusion checkpoint",
+    "model.diffusion_model.double_blocks.0.img_attn.qkv.weight": "a Flux checkpoint",
+    "double_blocks.0.img_attn.qkv.weight": "a Flux model",
+    "decoder.conv_in.weight": "a VAE",
+    "input_hint_block.0.weight": "a ControlNet",
+    "control_model.input_hint_block.0.weight": "a ControlNet",
+    "vision_model.embeddings.class_embedding": "a CLIP vision model",
+    "visual.class_embedding": "a CLIP vision model",
+}
+
+
+class Colorizer(NamedTuple):
+    system: str
+    config: dict
+    state_dict: dict
+
+
+def identify(contents):
+    """The `Colorizer` in the contents of a file; ValueError tells what it is instead, or what it lacks."""
+    state_dict = unwrap(contents)
+    for prefix in PREFIXES:
+        named = {key[len(prefix) :]: tensor for key, tensor in state_dict.items() if key.startswith(prefix)}
+        for system, (config, network) in SYSTEMS.items():
+            if (arguments := config(named)) is not None:
+                check(system, network(**arguments, device="meta").state_dict(), named)
+                return Colorizer(system, arguments, named)
+    known = ", ".join(SYSTEMS)
+    raise ValueError(f"It is no colorizer that this pack knows ({known}): {describe(state_dict)}.")
+
+
+def unwrap(contents):
+    """The tensors by name, out of the dictionaries that trainers save them in beside optimizer and epoch."""
+    while isinstance(contents, dict):
+        inner = next((contents[name] for name in WRAPPERS if isinstance(contents.get(name), dict)), None)
+        if inner is None:
+            return {key: value for key, value in contents.items() if isinstance(value, torch.Tensor)}
+        contents = inner
+    raise ValueError(f"It holds a {type(contents).__name__} instead of named tensors.")
+
+
+def check(system, expected, found):
+    problems = {
+        "missing": [key for key in expected if key not in found],
+        "unexpected": [key for key in found if key not in expected],
+        "of another shape": [
+            f"{key} {tuple(found[key].shape)} instead of {tuple(tensor.shape)}"
+            for key, tensor in expected.items()
+            if key in found and found[key].shape != tensor.shape
+        ],
+    }
+    if any(problems.values()):
+        told = "; ".join(f"{len(keys)} {kind}: {abridge(keys)}" for kind, keys in problems.items() if keys)
+        raise ValueError(f"It is a {system} file, but not a whole one ({told}).")
+
+
+def describe(state_dict):
+    if not state_dict:
+        return "it holds no tensors"
+    if any("lora" in key for key in state_dict):
+        return "it looks like a LoRA"
+    for key, kind in MISTAKEN.items():
+        if key in state_dict:
+            return f"it looks like {kind}"
+    return f"it holds {len(state_dict)} tensors, named {abridge(list(state_dict))}"
+
+
+def abridge(names, most=5):
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -1,0 +1,18 @@
+from comfy_api.latest import ComfyExtension
+
+from ..models.host import folders
+from .colorize_model_loader import ColorizeModelLoader
+from .colorize_sampler import ColorizeSampler
+from .line_extract import LineExtract
+from .lineart_finish import LineartFinish
+from .scribble_encoder import ScribbleEncoder
+
+NODES = [ColorizeModelLoader, LineExtract, ScribbleEncoder, ColorizeSampler, LineartFinish]
+
+
+class LineArtColorize(ComfyExtension):
+    async def on_load(self):
+        folders.register()
+
+    async def get_node_list(self):
+        return NODES

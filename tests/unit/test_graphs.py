@@ -1,0 +1,98 @@
+"""Graphs for the host: defaults filled in, and files of the browser read as the host wants them."""
+
+import pytest
+from lineart_colorize.cli import graphs
+
+METHODS = {
+    "options": [
+        {"key": "xdog", "inputs": {"required": {"sigma": ["FLOAT", {"default": 0.8}]}}},
+        {"key": "none", "inputs": {"required": {}}},
+    ]
+}
+INFO = {
+    "LoadImage": {"input": {"required": {"image": [["a.png", "b.png"], {"image_upload": True}]}}},
+    "LineExtract": {
+        "input": {
+            "required": {
+                "image": ["IMAGE", {}],
+                "method": ["COMFY_DYNAMICCOMBO_V3", METHODS],
+                "invert": ["COMBO", {"options": ["auto", "yes"]}],
+            }
+        }
+    },
+    "Sampler": {
+        "input": {
+            "required": {
+                "seed": ["INT", {"default": 0, "control_after_generate": True}],
+                "steps": ["INT", {"default": 20}],
+            },
+            "optional": {"line": ["IMAGE"], "cfg": ["FLOAT", {"default": 1.0}]},
+        }
+    },
+    "SaveImage": {"input": {"required": {"images": ["IMAGE"], "filename_prefix": ["STRING", {"default": "x"}]}}},
+}
+
+
+def test_open_widgets_get_their_defaults_those_of_the_chosen_branch_too():
+    assert graphs.lines(INFO, "a.png", "xdog")["lines"]["inputs"] == {
+        "image": ["picture", 0],
+        "method": "xdog",
+        "method.sigma": 0.8,
+        "invert": "auto",
+    }
+    assert "method.sigma" not in graphs.lines(INFO, "a.png", "none")["lines"]["inputs"]
+
+
+def test_an_unknown_choice_lists_what_there_is():
+    with pytest.raises(ValueError, match=r"no method 'canny'.*xdog, none"):
+        graphs.lines(INFO, "a.png", "canny")
+
+
+def plug(name, link=None):
+    return {"name": name, "link": link}
+
+
+WORKFLOW = {
+    "nodes": [
+        {"id": 1, "type": "LoadImage", "inputs": [plug("image")], "widgets_values": ["b.png", "image"]},
+        {
+            "id": 2,
+            "type": "LineExtract",
+            "inputs": [plug("image", 7), plug("method"), plug("method.sigma"), plug("invert")],
+            "widgets_values": ["xdog", 1.5, "yes"],
+        },
+        {
+            "id": 3,
+            "type": "Sampler",
+            "inputs": [plug("line", 8), plug("seed"), plug("steps")],
+            "widgets_values": [5, "randomize", 12, 2.5],
+        },
+        {"id": 4, "type": "SaveImage", "mode": 2, "inputs": [plug("images", 9)], "widgets_values": ["y"]},
+        {"id": 5, "type": "MarkdownNote", "inputs": [], "widgets_values": ["read me"]},
+    ],
+    "definitions": None,
+    "links": [[7, 1, 0, 2, 0, "IMAGE"], [8, 2, 0, 3, 0, "IMAGE"], [9, 2, 0, 4, 0, "IMAGE"]],
+}
+
+
+def test_a_file_of_the_browser_becomes_a_graph_of_the_host():
+    assert graphs.from_workflow(WORKFLOW, INFO) == {
+        "1": graphs.node("LoadImage", image="b.png"),
+        "2": graphs.node("LineExtract", image=["1", 0], method="xdog", invert="yes", **{"method.sigma": 1.5}),
+        "3": graphs.node("Sampler", line=["2", 0], seed=5, steps=12, cfg=2.5),
+    }
+
+
+def test_links_from_a_muted_node_are_dropped():
+    muted = {
+        **WORKFLOW,
+        "nodes": [{**part, "mode": 2 if part["id"] == 2 else 0} for part in WORKFLOW["nodes"]],
+    }
+    assert "line" not in graphs.from_workflow(muted, INFO)["3"]["inputs"]
+
+
+def test_what_this_host_cannot_run_is_said():
+    with pytest.raises(ValueError, match="node Sampler, which this ComfyUI does not have"):
+        graphs.from_workflow(WORKFLOW, {kind: value for kind, value in INFO.items() if kind != "Sampler"})
+    with pytest.raises(ValueError, match="subgraphs"):
+        graphs.from_workflow({**WORKFLOW, "definitions": {"subgraphs": [{}]}}, INFO)

@@ -1,0 +1,30 @@
+"""Sampling without the host: Euler steps on Karras et al. 2022's noise levels, for evaluation and sample sheets."""
+
+import torch
+
+from ..models.geodesic.network import guidance
+from .losses import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
+
+
+def karras(steps, rho=7.0):
+    """Noise levels (steps + 1,), the last one 0."""
+    ramp = torch.linspace(0, 1, steps) if steps > 1 else torch.zeros(1)
+    high, low = SIGMA_MAX ** (1 / rho), SIGMA_MIN ** (1 / rho)
+    return torch.cat([(high + ramp * (low - high)) ** rho, torch.zeros(1)])
+
+
+@torch.no_grad()
+def colorize(network, line, scribble, mask, steps, seed=0):
+    """Pictures (B, 3, H, W) in 0..1 for line (B, 1, H, W), scribble (B, 3, H, W) and mask (B, 1, H, W), 0..1."""
+    device = next(network.parameters()).device
+    told = guidance(line, scribble, mask).to(device)
+    noise = torch.randn(scribble.shape, generator=torch.Generator().manual_seed(seed)).to(device)
+    sigmas = karras(steps)
+    x = noise * (sigmas[0] ** 2 + 1).sqrt()  # as the host starts: noise on a picture of unit variance
+    for sigma, following in zip(sigmas.tolist(), sigmas[1:].tolist(), strict=False):
+        norm = (sigma**2 + SIGMA_DATA**2) ** 0.5
+        t = torch.full((len(x),), sigma, device=device).log() / 4
+        output = network(x / norm, t, told)
+        denoised = (x * SIGMA_DATA**2 / norm**2 + output * sigma * SIGMA_DATA / norm).clamp(-1, 1)
+        x = denoised + (x - denoised) * following / sigma
+    return ((x + 1) / 2).clamp(0, 1).cpu()
