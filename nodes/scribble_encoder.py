@@ -14,8 +14,7 @@ class ScribbleEncoder(io.ComfyNode):
             display_name="Scribble Encoder",
             category=f"{ROOT}/conditioning",
             description=(
-                "Colour strokes and line art to conditioning. Without a scribble the model chooses its own "
-                "colours."
+                "Colour strokes and line art to conditioning. Without a scribble the model chooses its own colours."
             ),
             search_aliases=["color hints", "colour strokes", "scribble colorization", "stroke conditioning"],
             inputs=[
@@ -64,9 +63,7 @@ class ScribbleEncoder(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, scribble=None, mask=None, strength=1.0, mask_is="auto", line=None, positive=None, negative=None
-    ):
+    def execute(cls, scribble=None, mask=None, strength=1.0, mask_is="auto", line=None, positive=None, negative=None):
         values = {}
         if line is not None:
             values[keys.LINE] = line

@@ -18,7 +18,7 @@ def draw_sigma(batch, generator):
     return torch.where(high, blind, fine)
 
 
-def edm_loss(network, picture, guidance, sigma, noise, structure=0.1):
+def edm_loss(network, picture, guidance, sigma, noise, structure=0.5):
     """Karras et al. 2022, eq. 8 (their weighting makes it the plain error of F), plus 1 - SSIM of the picture.
 
     picture (B, 3, H, W) in -1..1, sigma (B,), noise like the picture.

@@ -77,6 +77,7 @@ class GeodesicUNet(nn.Module):
     def forward(self, x, t, guidance):
         """x (B, 3, H, W) scaled by c_in, t (B,) = ln(sigma) / 4, guidance (B, 9, H, W) -> F (B, 3, H, W)."""
         height, width = x.shape[-2:]
+        x = x * quiet(t).to(x)
         x = pad_to_multiple(torch.cat([x, guidance], dim=1), self.multiple)
         time = self.time(fourier(t, self.stem.weight.shape[0]).to(x))
 
@@ -127,6 +128,14 @@ class Attention(nn.Module):
         q, k, v = rearrange(self.qkv(self.norm(x)), "b (n h c) y x -> n b h (y x) c", n=3, h=self.heads)
         h = F.scaled_dot_product_attention(q, k, v)
         return x + self.out(rearrange(h, "b h (y x) c -> b (h c) y x", y=x.shape[-2]))
+
+
+def quiet(t, sigma_data=0.5):
+    """What turns c_in x into c_skip x, (B,) -> (B, 1, 1, 1): noise fades before the network sees it, not inside it.
+
+    A first step starts from noise alone, and none of it may show in the flat colours that it returns.
+    """
+    return (sigma_data**2 / ((4 * t.float()).exp() ** 2 + sigma_data**2).sqrt())[:, None, None, None]
 
 
 def fourier(t, width):

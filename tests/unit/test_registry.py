@@ -31,10 +31,7 @@ def test_the_averaged_weights_are_preferred():
 
 
 def test_what_another_node_saved_beside_the_network_is_left_out():
-    assert (
-        identify({**prefixed("model.diffusion_model."), "first_stage_model.x": torch.zeros(1)}).config["dim"]
-        == 16
-    )
+    assert identify({**prefixed("model.diffusion_model."), "first_stage_model.x": torch.zeros(1)}).config["dim"] == 16
 
 
 def test_missing_and_unexpected_keys_are_named():

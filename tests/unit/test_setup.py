@@ -114,9 +114,7 @@ def test_what_decides_the_packages_decides_the_environment(tmp_path, monkeypatch
 
 def test_without_network_a_sentence_says_what_to_do():
     offline = [sys.executable, "-c", "import sys; sys.exit('could not connect')"]
-    with pytest.raises(
-        setup.SetupError, match=r"Could not get the packages.*\n.*could not connect"
-    ) as caught:
+    with pytest.raises(setup.SetupError, match=r"Could not get the packages.*\n.*could not connect") as caught:
         setup.call(offline, "the packages")
     for word in ("network", "--python", "--comfyui", "again"):
         assert word in str(caught.value)
@@ -173,9 +171,7 @@ def test_a_wrong_comfyui_folder_is_named(tmp_path):
 
 
 def test_a_borrowed_python_is_left_alone_and_told_what_it_lacks(cache, host, monkeypatch):
-    (host / "requirements.txt").write_text(
-        "torch\nno-such-package>=1\n#non essential dependencies:\nluxury\n"
-    )
+    (host / "requirements.txt").write_text("torch\nno-such-package>=1\n#non essential dependencies:\nluxury\n")
     with pytest.raises(setup.SetupError, match=r"lacks: no-such-package\."):
         setup.prepare("demo", str(host), sys.executable)
     python, _ = setup.prepare("train", None, sys.executable)  # trains without a host
