@@ -44,7 +44,7 @@ def train(arguments):
     scenes = pictures(options.out, options.pictures, SIZE)
     run.train(partial(scribble_batch, scenes, options.batch, options.seed))
     final = options.out / "geodesic_scribble.safetensors"
-    half = {name: tensor.half() for name, tensor in run.average.state_dict().items()}
+    half = {name: tensor.half().contiguous() for name, tensor in run.average.state_dict().items()}
     save_file(half, final, metadata={"steps": str(run.step), "seed": str(options.seed)})
     print(f"wrote {final} ({final.stat().st_size / 1e6:.1f} MB)")
     return 0
@@ -66,7 +66,7 @@ def evaluate(arguments):
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="the file to judge [the one that ships]")
     parser.add_argument("--count", type=int, default=64, help="held-out pictures [%(default)s]")
     parser.add_argument("--size", type=int, default=SIZE, help="side of the pictures in px [%(default)s]")
-    parser.add_argument("--steps", type=int, default=4, help="sampling steps [%(default)s]")
+    parser.add_argument("--steps", type=int, default=1, help="sampling steps [%(default)s]")
     options = parser.parse_args(arguments)
     weights = {name: tensor.float() for name, tensor in load_file(options.weights).items()}
     arguments = config(weights)

@@ -7,9 +7,9 @@ from itertools import islice
 import numpy as np
 import torch
 
-from ..models.geodesic.network import guidance
+from ..models.geodesic.network import LEARNT_REACH, guidance
 from .linestyles import compose, line_art
-from .strokes import draw_strokes, stroke_count
+from .strokes import draw_one_each, draw_strokes, stroke_count
 
 
 def case(rng, planes, vary=True):
@@ -28,7 +28,10 @@ def case(rng, planes, vary=True):
             colour = colour ** np.float32(rng.uniform(0.6, 1.3))
     truth = compose(rng, colour, ink)
     line = line_art(rng, truth, np.ascontiguousarray(ink))
-    scribble, mask = draw_strokes(rng, truth, label, stroke_count(rng))
+    if rng.random() < 0.3:
+        scribble, mask = draw_one_each(rng, truth, label)
+    else:
+        scribble, mask = draw_strokes(rng, truth, label, stroke_count(rng))
     planes = (line[None], scribble.transpose(2, 0, 1), mask[None], truth.transpose(2, 0, 1))
     return [torch.from_numpy(np.ascontiguousarray(plane, np.float32)) for plane in planes]
 
@@ -38,7 +41,7 @@ def scribble_batch(pictures, size, seed, number):
     rng = np.random.default_rng((seed, number))
     cases = [case(rng, pictures[i]) for i in rng.integers(0, len(pictures), size)]
     line, scribble, mask, truth = (torch.stack(planes) for planes in zip(*cases, strict=True))
-    return guidance(line, scribble, mask), 2 * truth - 1
+    return guidance(line, scribble, mask, LEARNT_REACH), 2 * truth - 1
 
 
 def ahead(make, numbers, depth=4):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 
-BENCHMARKS = ("xdog",)
+BENCHMARKS = ("xdog", "sampling", "import_time")
 
 
 class Row(NamedTuple):

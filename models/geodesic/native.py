@@ -1,9 +1,11 @@
 """Geodesic as a ComfyUI MODEL."""
 
-import comfy.conds
+from typing import ClassVar
+
 import comfy.model_base
 
 from ..host.colorizer import HostedNetwork, PixelColorizer, PixelConfig
+from ..host.conds import CONDReduced
 from .network import GeodesicUNet, guidance
 
 
@@ -15,7 +17,7 @@ class GeodesicModel(PixelColorizer):
     network = HostedGeodesic
 
     def network_conds(self, line, scribble, mask):
-        return {"guidance": comfy.conds.CONDNoiseShape(guidance(line, scribble, mask))}
+        return {"guidance": CONDReduced(lambda: guidance(line, scribble, mask), 1)}
 
 
 class Config(PixelConfig):
@@ -23,6 +25,6 @@ class Config(PixelConfig):
 
     model = GeodesicModel
     kind = comfy.model_base.ModelType.EDM
-    sampling_settings = {"sigma_min": 0.01, "sigma_max": 80.0, "sigma_data": 0.5}
+    sampling_settings: ClassVar = {"sigma_min": 0.01, "sigma_max": 80.0, "sigma_data": 0.5}
     memory_usage_factor = 0.05
-    colorize_defaults = {"size": 256, "steps": 4, "cfg": 1.0, "sampler": "euler", "scheduler": "karras"}
+    colorize_defaults: ClassVar = {"size": 256, "steps": 1, "cfg": 1.0, "sampler": "euler", "scheduler": "karras"}

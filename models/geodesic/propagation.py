@@ -43,13 +43,14 @@ def nearest_stroke(line, mask):
     return torch.where(distance < far / 2, distance, torch.inf), source
 
 
-def propagate(line, colours, mask):
+def propagate(line, colours, mask, reach):
     """Colours (B, 3, H, W) carried to every pixel, and how near they come from, (B, 1, H, W) in 0..1.
 
-    line: (B, 1, H, W), colours: (B, 3, H, W), mask: (B, 1, H, W), all 0..1. Nearness falls to 1/e over half the
-    shorter side, so that it says the same at every size. Without strokes: grey and 0.
+    line: (B, 1, H, W), colours: (B, 3, H, W), mask: (B, 1, H, W), all 0..1. Nearness falls to 1/e over `reach`, in
+    shorter sides, so that it says the same at every size; a number or one per picture. Without strokes: grey and 0.
     """
     distance, source = nearest_stroke(line[:, 0], mask[:, 0])
     spread = colours.flatten(2).gather(2, source.flatten(1)[:, None].expand(-1, 3, -1)).view_as(colours)
-    near = torch.exp(-2 * distance / min(line.shape[-2:]))[:, None]
-    return torch.where(torch.isinf(distance)[:, None], 0.5, spread), near
+    distance = distance[:, None]
+    near = torch.exp(-distance / (reach * min(line.shape[-2:])))
+    return torch.where(distance.isinf(), 0.5, spread), torch.where(distance.isinf(), 0, near)

@@ -38,14 +38,22 @@ def test_a_closed_line_holds_two_colours_apart():
     scribble, mask = torch.zeros(1, 3, 40, 40), torch.zeros(1, 1, 40, 40)
     mask[..., 5, 19] = mask[..., 35, 39] = 1
     scribble[:, 0, 5, 19], scribble[:, 2, 35, 39] = 1, 1
-    spread, near = propagate(line, scribble, mask)
+    spread, near = propagate(line, scribble, mask, reach=1.0)
     assert (spread[:, 0, :, :20] == 1).all() and (spread[:, 2, :, 21:] == 1).all()
     assert near.max() == 1
 
 
 def test_without_strokes_nothing_is_near():
-    spread, near = propagate(torch.ones(2, 1, 8, 8), torch.rand(2, 3, 8, 8), torch.zeros(2, 1, 8, 8))
+    spread, near = propagate(torch.ones(2, 1, 8, 8), torch.rand(2, 3, 8, 8), torch.zeros(2, 1, 8, 8), reach=1.0)
     assert (spread == 0.5).all() and (near == 0).all()
+
+
+def test_weaker_strokes_reach_less_far():
+    line, scribble, mask = torch.ones(1, 1, 16, 16), torch.rand(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
+    mask[..., 3:5, 3:5] = 1
+    strong, weak = guidance(line, scribble, mask), guidance(line, scribble, mask / 2)
+    assert torch.equal(strong[:, :-1], weak[:, :-1])
+    torch.testing.assert_close(weak[:, -1], strong[:, -1] ** 2)
 
 
 def test_propagation_of_a_batch_is_that_of_each():

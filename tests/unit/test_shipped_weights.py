@@ -1,0 +1,57 @@
+"""What the shipped colorizer promises: closed lines hold, strokes keep their colour, everything is filled."""
+
+import pytest
+import torch
+from lineart_colorize.models.geodesic.network import GeodesicUNet, config
+from lineart_colorize.training import evaluation
+from lineart_colorize.training.commands import SHIPPED
+from lineart_colorize.training.sampling import colorize
+from safetensors.torch import load_file
+
+
+@pytest.fixture(scope="module")
+def network():
+    weights = {name: tensor.float() for name, tensor in load_file(SHIPPED).items()}
+    network = GeodesicUNet(**config(weights)).eval()
+    network.load_state_dict(weights)
+    return network
+
+
+def ring(size, radius=0.3, width=2.0):
+    """A closed circle: line (1, 1, size, size) and distance to its centre in px."""
+    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    distance = ((y - size / 2) ** 2 + (x - size / 2) ** 2).sqrt()
+    return ((distance - radius * size).abs() - width / 2 + 0.5).clamp(0, 1)[None, None], distance
+
+
+@pytest.mark.parametrize("size", [128, 192, 256])
+@pytest.mark.parametrize("colours", [((0.9, 0.2, 0.2), (0.3, 0.5, 0.9)), ((0.95, 0.85, 0.4), (0.2, 0.3, 0.25))])
+def test_a_closed_line_holds_its_colour(network, size, colours):
+    line, distance = ring(size)
+    scribble, mask = torch.zeros(1, 3, size, size), torch.zeros(1, 1, size, size)
+    middle, edge, thick = size // 2, size // 10, size // 40
+    for (y, x), colour in zip(((middle, middle), (edge, edge)), colours, strict=True):
+        where = (slice(y - thick, y + thick), slice(x - 2 * thick, x + 2 * thick))
+        mask[0, 0, where[0], where[1]] = 1
+        scribble[0, :, where[0], where[1]] = torch.tensor(colour)[:, None, None]
+    picture = colorize(network, line, scribble, mask, steps=1)[0]
+    parts = (distance < 0.3 * size - 4, distance > 0.3 * size + 4)
+    for part, colour in zip(parts, colours, strict=True):
+        off = (picture[:, part] - torch.tensor(colour)[:, None]).abs().mean(0)
+        assert off.mean() < 0.08, "the colour of the stroke fills its side of the line"
+        assert (off > 0.25).float().mean() < 0.01, "nothing is left out, nothing bleeds in"
+
+
+def test_it_beats_the_baselines_by_far(network):
+    scores, _, _ = evaluation.evaluate(network, evaluation.held_out(8, 128), steps=1)
+    ours, best = scores["ours"], scores["geodesic × line"]
+    mean = {row: {m: sum(values) / 8 for m, values in s.items()} for row, s in (("ours", ours), ("geodesic", best))}
+    assert mean["ours"]["PSNR"] > mean["geodesic"]["PSNR"] + 2
+    assert mean["ours"]["SSIM"] > mean["geodesic"]["SSIM"] + 0.05
+    assert mean["ours"]["stroke error"] < 12
+
+
+def test_without_strokes_it_still_colours(network):
+    line, _ = ring(128)
+    picture = colorize(network, line, torch.zeros(1, 3, 128, 128), torch.zeros(1, 1, 128, 128), steps=1)
+    assert picture.isfinite().all() and picture.mean() > 0.2
