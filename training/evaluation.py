@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from ..models.line import xdog
+from ..models.scribble import read_strokes
 from .baselines import BASELINES
 from .dataset import case
 from .metrics import MEASURES, stroke_error
@@ -45,13 +46,11 @@ def real(folder, size):
         else:
             line = xdog.xdog(torch.from_numpy(truth)[None], sigma=0.5, p=20, eps=0.4, phi=10)[0, ..., None].numpy()
         if painted:
-            strokes = _read(painted, size, "RGBA", soft=False)
-            mask = (strokes[..., 3:] > 0.5).astype(np.float32)
-            scribble = strokes[..., :3] * mask
+            strokes = torch.from_numpy(_read(painted, size, None))[None]
+            scribble, mask = (part[0].numpy() for part in read_strokes(strokes))
         else:
             scribble, mask = draw_strokes(rng, truth, np.zeros(truth.shape[:2], int), 25)
-            mask = mask[..., None]
-        planes = (line, scribble, mask, truth)
+        planes = (line, scribble, mask[..., None], truth)
         yield path.stem, [torch.from_numpy(np.ascontiguousarray(p.transpose(2, 0, 1))) for p in planes]
 
 
@@ -59,12 +58,17 @@ def _beside(folder, stem):
     return next((path for path in sorted(folder.glob(f"{stem}.*")) if path.suffix.lower() in PICTURES), None)
 
 
-def _read(path, size, mode, soft=True):
-    """(size, size, C) float32 in 0..1; hard-edged strokes keep their edges."""
+def _read(path, size, mode):
+    """(size, size, C) float32 in 0..1; without a mode, strokes: as stored, and their hard edges stay hard."""
     from PIL import Image, ImageOps
 
-    filters = Image.Resampling
-    image = ImageOps.fit(Image.open(path).convert(mode), (size, size), filters.BOX if soft else filters.NEAREST)
+    image = Image.open(path)
+    if mode is None:
+        mode = "RGBA" if image.has_transparency_data else "RGB"
+        resample = Image.Resampling.NEAREST
+    else:
+        resample = Image.Resampling.BOX
+    image = ImageOps.fit(image.convert(mode), (size, size), resample)
     return np.asarray(image, np.float32).reshape(size, size, -1) / 255
 
 

@@ -6,7 +6,7 @@ together cost four `cummin` calls, and a handful of rounds settles a drawing (ea
 
 import torch
 
-WALL = 80.0  # a pixel of full ink costs as much as this many of paper
+WALL = 200.0  # a pixel of full ink costs as much as this many of paper
 ROUNDS = 24
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from lineart_colorize.models.finish import finish
 from lineart_colorize.models.geodesic.network import GUIDANCE, GeodesicUNet, config, guidance
-from lineart_colorize.models.geodesic.propagation import nearest_stroke, propagate
+from lineart_colorize.models.geodesic.propagation import WALL, nearest_stroke, propagate
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
@@ -27,7 +27,7 @@ def test_distances_are_the_shortest_paths(size):
     mask = torch.zeros(size)
     mask.view(-1)[:: max(1, mask.numel() // 3)] = 1
     distance, source = nearest_stroke(line[None], mask[None])
-    expected = grid_distances(1 + 80 * (1 - line.double()), mask.flatten().nonzero()[:, 0].numpy())
+    expected = grid_distances(1 + WALL * (1 - line.double()), mask.flatten().nonzero()[:, 0].numpy())
     torch.testing.assert_close(distance[0].double(), expected, rtol=1e-3, atol=1e-3)
     assert mask.flatten()[source[0].flatten()].all()
 
