@@ -10,7 +10,7 @@ import torch
 from .image import luma, repeat_batch, resize, rgb
 
 INK = 12.0  # exponent per pixel of full ink on the way
-OWN_INK = 4.0  # exponent for a coarse sample that is itself ink: its colour is the line's
+OWN_INK = 16.0  # exponent for a coarse sample that is itself ink: its colour is the line's
 NEARNESS = 1.5  # exponent per squared distance, in samples
 LIMIT = 40.0  # no exponent beyond this, so that some sample always counts
 BAND = 64  # rows at a time: what is in use stays in the cache

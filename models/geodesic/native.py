@@ -27,4 +27,4 @@ class Config(PixelConfig):
     kind = comfy.model_base.ModelType.EDM
     sampling_settings: ClassVar = {"sigma_min": 0.01, "sigma_max": 80.0, "sigma_data": 0.5}
     memory_usage_factor = 0.05
-    colorize_defaults: ClassVar = {"size": 256, "steps": 1, "cfg": 1.0, "sampler": "euler", "scheduler": "karras"}
+    colorize_defaults: ClassVar = {"size": 384, "steps": 1, "cfg": 1.0, "sampler": "euler", "scheduler": "karras"}

@@ -73,9 +73,9 @@ class GeodesicUNet(nn.Module):
         self.grow = layers.Conv2d(first, 4 * detail, 1)
         self.head = nn.Sequential(
             nn.SiLU(),
-            layers.Conv2d(detail + inputs, detail, 3, padding=1),
+            layers.Conv2d(detail + inputs, detail, 3),
             nn.SiLU(),
-            layers.Conv2d(detail, 3, 3, padding=1),
+            layers.Conv2d(detail, 3, 3),
         )
 
     def forward(self, x, t, guidance):
@@ -96,7 +96,8 @@ class GeodesicUNet(nn.Module):
             if level:
                 h = F.interpolate(self.up[level - 1](h), scale_factor=2, mode="nearest")
         h = F.pixel_shuffle(self.grow(h), 2)
-        return self.head(torch.cat([h, x], dim=1))[..., :height, :width]
+        h = F.pad(torch.cat([h, x], dim=1), (2, 2, 2, 2), mode="replicate")  # zeros would frame the picture
+        return self.head(h)[..., :height, :width]
 
 
 class ResBlock(nn.Module):
