@@ -1,6 +1,7 @@
 from comfy_api.latest import io
 
 from ..models.finish import finish
+from ..models.host.device import on_device
 from .common import LINE, ROOT
 
 
@@ -25,4 +26,4 @@ class LineartFinish(io.ComfyNode):
 
     @classmethod
     def execute(cls, image, line):
-        return io.NodeOutput(finish(image, line))
+        return io.NodeOutput(on_device(finish, image, line))

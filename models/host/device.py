@@ -14,6 +14,11 @@ def intermediate_device():
     return comfy.model_management.intermediate_device()
 
 
+def on_device(function, *images):
+    """function(*images) computed where the work is done, its result where the next node looks for it."""
+    return function(*(image.to(compute_device()) for image in images)).to(intermediate_device())
+
+
 def progress_bar(total):
     """The running node's progress bar; each `update(n)` also lets the user interrupt."""
     return comfy.utils.ProgressBar(total)

@@ -10,6 +10,7 @@ from .. import keys
 from ..conditioning import blank, line_of, with_values, without_guidance
 from ..finish import finish
 from ..image import fit_inside
+from .device import on_device
 
 SAMPLERS = ["auto", *comfy.samplers.SAMPLER_NAMES]
 SCHEDULERS = ["auto", *comfy.samplers.SCHEDULER_NAMES]
@@ -54,7 +55,7 @@ def colorize(model, seed, steps, cfg, sampler, scheduler, denoise, resolution, l
         seed=seed,
     )
     kept = {key: value for key, value in latent.items() if not key.startswith("downscale_ratio")}
-    return {**kept, "samples": samples}, finish(decode(model, vae, samples), line)
+    return {**kept, "samples": samples}, on_device(finish, decode(model, vae, samples), line)
 
 
 def defaults(model):
