@@ -2,6 +2,7 @@
 
 import torch
 
+from ..models.geodesic.network import WALL
 from ..models.geodesic.propagation import propagate
 
 
@@ -28,7 +29,7 @@ def nearest(line, scribble, mask):
 
 def geodesic(line, scribble, mask):
     """Every pixel in the colour of the stroke that is nearest around the lines, under the ink."""
-    spread, near = propagate(line, scribble, mask, reach=1.0)
+    spread, near = propagate(line, scribble, mask, WALL, reach=1.0)
     return torch.where(near > 0, spread, 1.0) * line
 
 

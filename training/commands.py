@@ -82,5 +82,5 @@ def evaluate(arguments):
         sets["real pictures"] = evaluation.real(options.cases, options.size)
     for title, cases in sets.items():
         evaluation.report(title, evaluation.evaluate(network, cases, options.steps), options.out)
-    print(f"MS-SSIM, LPIPS and FID are left out: {options.size} px is too small, or no feature weights are at hand.")
+    print("Not measured: MS-SSIM, LPIPS, FID. The last two need feature weights, which are not part of the pack.")
     return 0

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from ..models.geodesic.network import LEARNT_REACH, guidance
+from ..models.geodesic.network import LEARNT_REACH, LEARNT_WALL, guidance
 from .linestyles import compose, line_art
 from .strokes import draw_one_each, draw_strokes, stroke_count
 
@@ -41,7 +41,7 @@ def scribble_batch(pictures, size, seed, number):
     rng = np.random.default_rng((seed, number))
     cases = [case(rng, pictures[i]) for i in rng.integers(0, len(pictures), size)]
     line, scribble, mask, truth = (torch.stack(planes) for planes in zip(*cases, strict=True))
-    return guidance(line, scribble, mask, LEARNT_REACH), 2 * truth - 1
+    return guidance(line, scribble, mask, LEARNT_WALL, LEARNT_REACH), 2 * truth - 1
 
 
 def ahead(make, numbers, depth=4):

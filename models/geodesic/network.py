@@ -20,11 +20,11 @@ from .propagation import propagate
 
 GUIDANCE = 9  # line, stroke colours, stroke mask, propagated colours, nearness
 STROKE = 0.1  # a pixel of the working size is a stroke from this coverage on: thin strokes survive shrinking
-LEARNT_REACH = 0.5  # in training, where strokes fall at random and say little about what is far away
-REACH = 1.5  # in use: people put a stroke where it speaks for all of its region
+WALL, REACH = 800.0, 3.0  # of the propagation: people put a stroke for all of its region, and for nothing beyond
+LEARNT_WALL, LEARNT_REACH = 200.0, 0.5  # in training, where strokes fall at random and lines have gaps
 
 
-def guidance(line, scribble, mask, reach=REACH):
+def guidance(line, scribble, mask, wall=WALL, reach=REACH):
     """What the network reads besides the noisy picture, (B, 9, H, W) in -1..1.
 
     line (B, 1, H, W) with white = 1, scribble (B, 3, H, W), mask (B, 1, H, W), all 0..1. A mask that nowhere is 1
@@ -32,7 +32,7 @@ def guidance(line, scribble, mask, reach=REACH):
     """
     strength = mask.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-4)
     mask = (mask > STROKE * strength).to(line)
-    spread, near = propagate(line, scribble, mask, reach * strength)
+    spread, near = propagate(line, scribble, mask, wall, reach * strength)
     return torch.cat([2 * line - 1, (2 * scribble - 1) * mask, mask, 2 * spread - 1, near.to(line)], dim=1)
 
 

@@ -6,7 +6,6 @@ together cost four `cummin` calls, and a handful of rounds settles a drawing (ea
 
 import torch
 
-WALL = 200.0  # a pixel of full ink costs as much as this many of paper
 ROUNDS = 24
 
 
@@ -20,14 +19,15 @@ def _sweep(distance, source, position):
     return distance, source
 
 
-def nearest_stroke(line, mask):
+def nearest_stroke(line, mask, wall):
     """Distance to the nearest stroke and its pixel.
 
-    line: (B, H, W) in 0..1, 1 = paper. mask: (B, H, W), a stroke where above 0.5.
+    line: (B, H, W) in 0..1, 1 = paper. mask: (B, H, W), a stroke where above 0.5. wall: what a pixel of full ink
+    costs, in pixels of paper.
     Returns distance (B, H, W) in pixels of paper, infinite without strokes, and source (B, H, W), an index into H*W.
     """
     batch, height, width = line.shape
-    cost = 1 + WALL * (1 - line.float())
+    cost = 1 + wall * (1 - line.float())
     along_rows = cost.cumsum(-1) - cost / 2
     along_columns = (cost.cumsum(-2) - cost / 2).mT.contiguous()
     far = torch.finfo(torch.float32).max / 4
@@ -43,13 +43,13 @@ def nearest_stroke(line, mask):
     return torch.where(distance < far / 2, distance, torch.inf), source
 
 
-def propagate(line, colours, mask, reach):
+def propagate(line, colours, mask, wall, reach):
     """Colours (B, 3, H, W) carried to every pixel, and how near they come from, (B, 1, H, W) in 0..1.
 
     line: (B, 1, H, W), colours: (B, 3, H, W), mask: (B, 1, H, W), all 0..1. Nearness falls to 1/e over `reach`, in
     shorter sides, so that it says the same at every size; a number or one per picture. Without strokes: grey and 0.
     """
-    distance, source = nearest_stroke(line[:, 0], mask[:, 0])
+    distance, source = nearest_stroke(line[:, 0], mask[:, 0], wall)
     spread = colours.flatten(2).gather(2, source.flatten(1)[:, None].expand(-1, 3, -1)).view_as(colours)
     distance = distance[:, None]
     near = torch.exp(-distance / (reach * min(line.shape[-2:])))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from lineart_colorize.models.finish import finish
 from lineart_colorize.models.geodesic.network import GUIDANCE, GeodesicUNet, config, guidance
-from lineart_colorize.models.geodesic.propagation import WALL, nearest_stroke, propagate
+from lineart_colorize.models.geodesic.propagation import nearest_stroke, propagate
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
@@ -26,8 +26,8 @@ def test_distances_are_the_shortest_paths(size):
     line = (torch.rand(size, generator=generator) > 0.3).float()
     mask = torch.zeros(size)
     mask.view(-1)[:: max(1, mask.numel() // 3)] = 1
-    distance, source = nearest_stroke(line[None], mask[None])
-    expected = grid_distances(1 + WALL * (1 - line.double()), mask.flatten().nonzero()[:, 0].numpy())
+    distance, source = nearest_stroke(line[None], mask[None], wall=80)
+    expected = grid_distances(1 + 80 * (1 - line.double()), mask.flatten().nonzero()[:, 0].numpy())
     torch.testing.assert_close(distance[0].double(), expected, rtol=1e-3, atol=1e-3)
     assert mask.flatten()[source[0].flatten()].all()
 
@@ -38,13 +38,15 @@ def test_a_closed_line_holds_two_colours_apart():
     scribble, mask = torch.zeros(1, 3, 40, 40), torch.zeros(1, 1, 40, 40)
     mask[..., 5, 19] = mask[..., 35, 39] = 1
     scribble[:, 0, 5, 19], scribble[:, 2, 35, 39] = 1, 1
-    spread, near = propagate(line, scribble, mask, reach=1.0)
+    spread, near = propagate(line, scribble, mask, wall=80, reach=1.0)
     assert (spread[:, 0, :, :20] == 1).all() and (spread[:, 2, :, 21:] == 1).all()
     assert near.max() == 1
 
 
 def test_without_strokes_nothing_is_near():
-    spread, near = propagate(torch.ones(2, 1, 8, 8), torch.rand(2, 3, 8, 8), torch.zeros(2, 1, 8, 8), reach=1.0)
+    spread, near = propagate(
+        torch.ones(2, 1, 8, 8), torch.rand(2, 3, 8, 8), torch.zeros(2, 1, 8, 8), wall=80, reach=1.0
+    )
     assert (spread == 0.5).all() and (near == 0).all()
 
 
