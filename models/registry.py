@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 import torch
 
+from .animediffusion import network as animediffusion
 from .diffusart import network as diffusart
 from .geodesic import network as geodesic
 
 # The only list of systems: name of the folder, which also holds a native.py -> (detection, network)
 SYSTEMS = {
     "diffusart": (diffusart.config, diffusart.Diffusart),
+    "animediffusion": (animediffusion.config, animediffusion.AnimeDiffusion),
     "geodesic": (geodesic.config, geodesic.GeodesicUNet),
 }
 

@@ -4,10 +4,20 @@ from ..models.host import folders
 from .colorize_model_loader import ColorizeModelLoader
 from .colorize_sampler import ColorizeSampler
 from .line_extract import LineExtract
+from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
+from .reference_tokens import ReferenceTokens
 from .scribble_encoder import ScribbleEncoder
 
-NODES = [ColorizeModelLoader, LineExtract, ScribbleEncoder, ColorizeSampler, LineartFinish]
+NODES = [
+    ColorizeModelLoader,
+    LineExtract,
+    ScribbleEncoder,
+    ReferenceTokens,
+    ColorizeSampler,
+    LineartDDIM,
+    LineartFinish,
+]
 
 
 class LineArtColorize(ComfyExtension):

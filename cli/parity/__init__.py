@@ -18,7 +18,11 @@ from typing import NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 
-SYSTEMS = {"line_xdog": ".line_xdog", "diffusart": ".diffusart"}  # prefix of the file's base name -> module
+SYSTEMS = {  # prefix of the file's base name -> module
+    "line_xdog": ".line_xdog",
+    "diffusart": ".diffusart",
+    "animediffusion": ".animediffusion",
+}
 INPUTS = ("weights/*", "in/*", "*WRONG*")
 TOLERANCE = 1e-4
 

@@ -25,6 +25,11 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
         ],
         ["LATENT", "IMAGE"],
     ),
+    "ReferenceTokens": (
+        ["reference", "strength", "mask", "line", "positive", "negative"],
+        ["positive", "negative"],
+    ),
+    "LineartDDIM": (["model", "steps", "eta"], ["SAMPLER", "SIGMAS"]),
     "LineartFinish": (["image", "line"], ["IMAGE"]),
 }
 
