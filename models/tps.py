@@ -6,6 +6,12 @@ Positions are (x, y) in 0..1. J. Duchon 1977, with the originals' kernel r^2 ln(
 import torch
 import torch.nn.functional as F
 
+from .image import rgb
+
+
+REACH = 0.25  # of a point, in each direction
+LEVELS = 50  # of 255, that a colour channel is shifted by
+
 
 def fit(source, target):
     """Splines that move points `source` (B, N, 2) to `target`: parameters (B, N + 2, 2), float64.
@@ -46,7 +52,7 @@ def warp(image, grid):
     return F.grid_sample(image, 2 * grid + 1 / size - 1, mode="bicubic", padding_mode="zeros", align_corners=False)
 
 
-def moved_grid(batch, generator, reach=0.25):
+def moved_grid(batch, generator, reach=REACH):
     """SCFT's points, source and target (B, 9, 2): a 3 x 3 grid, all of it moved by up to `reach` inside the picture."""
     half = torch.tensor([0.0, 0.5, 1.0])
     source = torch.cartesian_prod(half, half).flip(-1).expand(batch, -1, -1)
@@ -54,14 +60,14 @@ def moved_grid(batch, generator, reach=0.25):
     return source, (source + shift).clamp(0, 1)
 
 
-def moved_diagonal(batch, generator, reach=0.25):
+def moved_diagonal(batch, generator, reach=REACH):
     """AnimeDiffusion's points, source and target (B, 6, 2): fixed corners, and two points that move on a diagonal."""
     corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]).expand(batch, -1, -1)
-    start = _hundredths(0.3 + 0.4 * torch.rand(batch, 2, generator=generator))
-    end = torch.zeros(batch, 2)
+    start, end = torch.zeros(2, batch, 2)
     while (same := end[:, 0] == end[:, 1]).any():  # two centres in one place are no spline
-        shift = (2 * torch.rand(int(same.sum()), 2, generator=generator) - 1) * reach
-        end[same] = _hundredths(start[same] + shift)
+        place, shift = torch.rand(2, int(same.sum()), 2, generator=generator)
+        start[same] = _hundredths(0.3 + 0.4 * place)
+        end[same] = _hundredths(start[same] + (2 * shift - 1) * reach)
     source, target = (torch.cat([corners, at[..., None].expand(-1, -1, 2)], dim=1) for at in (start, end))
     return source, target
 
@@ -71,9 +77,26 @@ def jitter(image, offsets):
     return (image + offsets[..., None, None]).clamp(0, 1)
 
 
-def draw_offsets(batch, generator, reach=50):
+def draw_offsets(batch, generator, reach=LEVELS):
     """Offsets for `jitter`, (B, 3): whole grey levels of 255, up to `reach` in either direction."""
     return torch.randint(-reach, reach + 1, (batch, 3), generator=generator) / 255
+
+
+def augment(image, seed, strength, shift, draw_points):
+    """IMAGE -> references of its own, (B, H, W, 3) in 0..1, every picture with its own draws.
+
+    strength     of the warp, 1 = as far as `draw_points` moves points, 0 = none
+    shift        of the colours, 1 = as far as `draw_offsets`, 0 = none
+    draw_points  `moved_grid` or `moved_diagonal`
+    """
+    generator = torch.Generator().manual_seed(seed)
+    picture = rgb(image.float()).movedim(-1, 1)
+    batch, _, height, width = picture.shape
+    source, target = draw_points(batch, generator, REACH * strength)
+    picture = jitter(picture, shift * draw_offsets(batch, generator).to(picture))
+    if strength > 0:
+        picture = warp(picture, grid(fit(source, target), target, height, width).to(picture.device)).clamp(0, 1)
+    return picture.movedim(1, -1)
 
 
 def _kernel(a, b):

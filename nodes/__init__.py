@@ -4,6 +4,7 @@ from ..models.host import folders
 from .colorize_model_loader import ColorizeModelLoader
 from .colorize_sampler import ColorizeSampler
 from .line_extract import LineExtract
+from .lineart_augmented_reference import LineartAugmentedReference
 from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
 from .reference_tokens import ReferenceTokens
@@ -17,6 +18,7 @@ NODES = [
     ColorizeSampler,
     LineartDDIM,
     LineartFinish,
+    LineartAugmentedReference,
 ]
 
 

@@ -30,6 +30,7 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
         ["positive", "negative"],
     ),
     "LineartDDIM": (["model", "steps", "eta"], ["SAMPLER", "SIGMAS"]),
+    "LineartAugmentedReference": (["image", "seed", "strength", "jitter", "points"], ["IMAGE"]),
     "LineartFinish": (["image", "line"], ["IMAGE"]),
 }
 
