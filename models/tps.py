@@ -8,7 +8,6 @@ import torch.nn.functional as F
 
 from .image import rgb
 
-
 REACH = 0.25  # of a point, in each direction
 LEVELS = 50  # of 255, that a colour channel is shifted by
 

@@ -22,6 +22,7 @@ SYSTEMS = {  # prefix of the file's base name -> module
     "line_xdog": ".line_xdog",
     "diffusart": ".diffusart",
     "animediffusion": ".animediffusion",
+    "scft_lee2020": ".scft_lee2020",
 }
 INPUTS = ("weights/*", "in/*", "*WRONG*")
 TOLERANCE = 1e-4

@@ -30,6 +30,11 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
         ["positive", "negative"],
     ),
     "LineartDDIM": (["model", "steps", "eta"], ["SAMPLER", "SIGMAS"]),
+    "LineartNetworkLoader": (["file", "dtype"], ["network"]),
+    "LineartCorrespondence": (
+        ["network", "line", "reference", "x", "y", "resolution", "mask"],
+        ["IMAGE", "heat map", "heat"],
+    ),
     "LineartAugmentedReference": (["image", "seed", "strength", "jitter", "points"], ["IMAGE"]),
     "LineartFinish": (["image", "line"], ["IMAGE"]),
 }
