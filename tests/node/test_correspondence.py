@@ -116,7 +116,7 @@ def test_interrupt_stops_a_batch(network, monkeypatch):
     import comfy.model_management as mm
     import comfy.utils
 
-    def interrupt(*args):
+    def interrupt(*args, **kwargs):
         mm.interrupt_current_processing()
         mm.throw_exception_if_processing_interrupted()
 

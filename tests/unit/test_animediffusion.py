@@ -149,7 +149,7 @@ def test_the_clamp_leaves_the_direction_alone():
     x = torch.full((1, 3, 2, 2), 9.0)
     picture = diffusion.predicted(x, eps, 0.5)
     assert torch.equal(picture, torch.ones_like(picture))
-    stepped = diffusion.ddim_step(picture, eps, 0.5, 0.84, 0.0, None or torch.zeros(()))
+    stepped = diffusion.ddim_step(picture, eps, 0.5, 0.84, 0.0, torch.zeros(()))
     assert torch.allclose(stepped, torch.full_like(stepped, 0.84**0.5 + 0.4 * 0.5))
 
 

@@ -111,7 +111,10 @@ def test_origin_is_the_jacobian_of_the_transfer(places):
     region = torch.zeros(1, 3, 2)
     region[0, 1, 0] = region[0, 2, 1] = 1
     attention = transfer.products(joint_r, joint_s).softmax(-1)
-    brought = lambda r: transfer.map(attention @ transfer.W_v(transfer.tokens(r)), joint_s)  # noqa: E731
+
+    def brought(joint_r):
+        return transfer.map(attention @ transfer.W_v(transfer.tokens(joint_r)), joint_s)
+
     jacobian = torch.autograd.functional.jacobian(brought, joint_r)[0, :, :, :, 0]  # C h w, C h' w'
     expected = (jacobian.square() * region[0][None, :, :, None, None, None]).sum((0, 1, 2, 3)).sqrt()
     assert torch.allclose(transfer.origin(joint_r, joint_s, region)[0], expected, atol=1e-5)
