@@ -16,12 +16,12 @@ def with_values(conditioning, values):
 
 
 def without_guidance(conditioning):
-    """The opposite of a guided conditioning: same drawing, same keys, no strokes, no tokens."""
-    hidden = (keys.SCRIBBLE, keys.SCRIBBLE_MASK)
+    """The opposite of a guided conditioning: same drawing, same keys, no strokes, a white reference, no tokens."""
+    nothing = {keys.SCRIBBLE: 0, keys.SCRIBBLE_MASK: 0, keys.REFERENCE: 1, keys.REFERENCE_MASK: 0}
     return [
         [
             torch.zeros_like(tokens),
-            {**entry, **{key: torch.zeros_like(entry[key]) for key in hidden if key in entry}},
+            {**entry, **{key: torch.full_like(entry[key], value) for key, value in nothing.items() if key in entry}},
         ]
         for tokens, entry in conditioning
     ]

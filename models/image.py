@@ -28,6 +28,14 @@ def resize(image, height, width):
     return F.interpolate(image.movedim(-1, 1), (height, width), **mode).movedim(1, -1).clamp(0, 1)
 
 
+def cover(image, height, width):
+    """The middle of an IMAGE, as much of it as has the proportions of the size, at that size."""
+    scale = max(height / image.shape[1], width / image.shape[2])
+    rows, columns = (max(1, round(side / scale)) for side in (height, width))
+    top, left = (image.shape[1] - rows) // 2, (image.shape[2] - columns) // 2
+    return resize(image[:, top : top + rows, left : left + columns], height, width)
+
+
 def fit_inside(height, width, size, multiple=1):
     """The size of a picture scaled so that its longer side is `size`, both sides rounded to `multiple`."""
     scale = size / max(height, width)

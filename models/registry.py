@@ -4,21 +4,43 @@ from typing import NamedTuple
 
 import torch
 
+from .animediffusion import network as animediffusion
 from .diffusart import network as diffusart
 from .geodesic import network as geodesic
+from .scft import network as scft
 
 # The only list of systems: name of the folder, which also holds a native.py -> (detection, network)
 SYSTEMS = {
     "diffusart": (diffusart.config, diffusart.Diffusart),
+    "animediffusion": (animediffusion.config, animediffusion.AnimeDiffusion),
     "geodesic": (geodesic.config, geodesic.GeodesicUNet),
+}
+
+# The same for LINEART_NETWORKs: name -> (detection, network)
+NETWORKS = {
+    "scft": (scft.config, scft.Generator),
+}
+
+KINDS = {  # what a file may be -> (its systems, the node that loads them)
+    "colorizer": (SYSTEMS, "ColorizeModelLoader"),
+    "line art network": (NETWORKS, "LineartNetworkLoader"),
 }
 
 WRAPPERS = (
     "model_state_dict_ema",
     "model_state_dict",
     "state_dict",
+    "generator_state_dict",
 )  # the averaged weights are the better ones
-PREFIXES = ("", "module.", "model.diffusion_model.", "diffusion_model.", "model.", "model.module.")
+PREFIXES = (
+    "",
+    "module.",
+    "model.diffusion_model.",
+    "diffusion_model.",
+    "model.",
+    "model.module.",
+    "generator_state_dict.",
+)
 
 MISTAKEN = {  # a key of it -> what people load instead
     "model.diffusion_model.input_blocks.0.0.weight": "a Stable Diffusion checkpoint",
@@ -34,23 +56,35 @@ MISTAKEN = {  # a key of it -> what people load instead
 }
 
 
-class Colorizer(NamedTuple):
+class Found(NamedTuple):
     system: str
     config: dict
     state_dict: dict
 
 
-def identify(contents):
-    """The `Colorizer` in the contents of a file; ValueError tells what it is instead, or what it lacks."""
+def identify(contents, kind="colorizer"):
+    """What the contents of a file are, as `Found`; ValueError tells what they are instead, or what they lack."""
     state_dict = unwrap(contents)
+    systems = KINDS[kind][0]
+    if (found := find(state_dict, systems)) is not None:
+        system, arguments, named = found
+        check(system, systems[system][1](**arguments, device="meta").state_dict(), named)
+        return found
+    for other, (systems, loader) in KINDS.items():
+        if (found := find(state_dict, systems)) is not None:
+            raise ValueError(f"It is no {kind} but a {other} ({found.system}): load it with {loader}.")
+    known = ", ".join(KINDS[kind][0])
+    raise ValueError(f"It is no {kind} that this pack knows ({known}): {describe(state_dict)}.")
+
+
+def find(state_dict, systems):
+    """The first of the systems, under any of the prefixes, whose detection recognises the tensors, or None."""
     for prefix in PREFIXES:
         named = {key[len(prefix) :]: tensor for key, tensor in state_dict.items() if key.startswith(prefix)}
-        for system, (config, network) in SYSTEMS.items():
+        for system, (config, _) in systems.items():
             if (arguments := config(named)) is not None:
-                check(system, network(**arguments, device="meta").state_dict(), named)
-                return Colorizer(system, arguments, named)
-    known = ", ".join(SYSTEMS)
-    raise ValueError(f"It is no colorizer that this pack knows ({known}): {describe(state_dict)}.")
+                return Found(system, arguments, named)
+    return None
 
 
 def unwrap(contents):

@@ -4,10 +4,26 @@ from ..models.host import folders
 from .colorize_model_loader import ColorizeModelLoader
 from .colorize_sampler import ColorizeSampler
 from .line_extract import LineExtract
+from .lineart_augmented_reference import LineartAugmentedReference
+from .lineart_correspondence import LineartCorrespondence
+from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
+from .lineart_network_loader import LineartNetworkLoader
+from .reference_tokens import ReferenceTokens
 from .scribble_encoder import ScribbleEncoder
 
-NODES = [ColorizeModelLoader, LineExtract, ScribbleEncoder, ColorizeSampler, LineartFinish]
+NODES = [
+    ColorizeModelLoader,
+    LineartNetworkLoader,
+    LineExtract,
+    ScribbleEncoder,
+    ReferenceTokens,
+    ColorizeSampler,
+    LineartDDIM,
+    LineartCorrespondence,
+    LineartFinish,
+    LineartAugmentedReference,
+]
 
 
 class LineArtColorize(ComfyExtension):

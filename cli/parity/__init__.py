@@ -18,7 +18,12 @@ from typing import NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 
-SYSTEMS = {"line_xdog": ".line_xdog", "diffusart": ".diffusart"}  # prefix of the file's base name -> module
+SYSTEMS = {  # prefix of the file's base name -> module
+    "line_xdog": ".line_xdog",
+    "diffusart": ".diffusart",
+    "animediffusion": ".animediffusion",
+    "scft_lee2020": ".scft_lee2020",
+}
 INPUTS = ("weights/*", "in/*", "*WRONG*")
 TOLERANCE = 1e-4
 

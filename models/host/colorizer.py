@@ -64,12 +64,18 @@ class PixelColorizer(comfy.model_base.BaseModel):
     def __init__(self, config, kind, device=None):
         super().__init__(config, kind, device=device, unet_model=self.network)
 
-    def network_conds(self, line, scribble, mask):
-        """The network's keyword conditions, once per sampling run; the network is on its device by then.
+    def guidance(self, noise, entry):
+        """What the system reads of a conditioning's dict: pictures (B, C, H, W), 0..1, at the noise's size.
 
-        line (B, 1, H, W) with white = 1, scribble (B, 3, H, W), mask (B, 1, H, W), 0..1, at the noise's size.
-        Returns cond objects by keyword. Without strokes the mask is 0: same keys and shapes, so that positive
-        and negative run as one batch.
+        By default line, with white = 1, scribble and mask. Without strokes the mask is 0: same keys and shapes, so
+        that positive and negative run as one batch.
+        """
+        return fit_guidance(noise, entry[keys.LINE], entry.get(keys.SCRIBBLE), entry.get(keys.SCRIBBLE_MASK))
+
+    def network_conds(self, *pictures):
+        """The network's conditions, cond objects by keyword, from what `guidance` found, as the network takes it.
+
+        Made once per sampling run; the network is on its device by then.
         """
         raise NotImplementedError
 
@@ -77,11 +83,9 @@ class PixelColorizer(comfy.model_base.BaseModel):
         if kwargs.get(keys.LINE) is None:
             raise ValueError(
                 "There is no line art in the conditioning: connect the drawing to the line input of "
-                "ScribbleEncoder, and both its outputs to the sampler."
+                "ScribbleEncoder or ReferenceTokens, and both its outputs to the sampler."
             )
-        pictures = fit_guidance(
-            kwargs["noise"], kwargs[keys.LINE], kwargs.get(keys.SCRIBBLE), kwargs.get(keys.SCRIBBLE_MASK)
-        )
+        pictures = self.guidance(kwargs["noise"], kwargs)
         place = {"device": kwargs["device"], "dtype": self.get_dtype_inference()}
         return self.network_conds(*(picture.to(**place) for picture in pictures))
 

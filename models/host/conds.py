@@ -5,7 +5,7 @@ from functools import cached_property
 import comfy.conds
 import comfy.utils
 
-from ..image import luma, repeat_batch, resize, rgb
+from ..image import cover, luma, repeat_batch, resize, rgb
 from ..scribble import resize_strokes, same_batch
 
 
@@ -50,5 +50,22 @@ def fit_guidance(noise, line, scribble=None, mask=None):
         mask = resize(mask[..., None].to(scribble), *scribble.shape[1:3])[..., 0]
         scribble, mask = resize_strokes(*same_batch(rgb(scribble), mask), height, width)
     pictures = [line, scribble, mask[..., None]]
+    batch = 1 if all(len(picture) == 1 for picture in pictures) else noise.shape[0]
+    return [repeat_batch(picture, batch).movedim(-1, 1) for picture in pictures]
+
+
+def fit_reference(noise, line, reference, mask=None):
+    """Guidance at the noise's size: line (B, 1, H, W) and reference (B, 3, H, W), 0..1; B as in `fit_guidance`.
+
+    The reference covers the drawing and loses what stands over, as in the published loaders. It is white paper where
+    its mask is 0.
+    """
+    height, width = noise.shape[-2:]
+    line = luma(resize(rgb(line), height, width))[..., None]
+    reference, mask = rgb(reference), reference.new_ones(1, 1, 1) if mask is None else mask
+    mask = resize(mask[..., None].to(reference), *reference.shape[1:3])
+    reference, mask = same_batch(reference, mask)
+    reference = reference * mask + (1 - mask)
+    pictures = [line, cover(reference, height, width)]
     batch = 1 if all(len(picture) == 1 for picture in pictures) else noise.shape[0]
     return [repeat_batch(picture, batch).movedim(-1, 1) for picture in pictures]

@@ -66,13 +66,14 @@ def defaults(model):
 
 
 def start(line, positive, denoise, size):
-    """An empty latent for the drawing: as many pictures as there are drawings or scribbles."""
+    """An empty latent for the drawing: as many pictures as there are drawings, scribbles or references."""
     if denoise < 1:
         raise ValueError(
             "With denoise below 1 the colours start from a picture: connect one to `latent` "
             "(VAEEncode with the VAE of ColorizeModelLoader), or set denoise to 1."
         )
-    batch = max(len(entry[key]) for _, entry in positive for key in (keys.LINE, keys.SCRIBBLE) if key in entry)
+    pictures = (keys.LINE, keys.SCRIBBLE, keys.REFERENCE)
+    batch = max(len(entry[key]) for _, entry in positive for key in pictures if key in entry)
     return {"samples": torch.zeros(batch, 3, *fit_inside(*line.shape[1:3], size))}
 
 

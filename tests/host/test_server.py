@@ -9,7 +9,10 @@ import pytest
 from lineart_colorize.cli import colorize, demo, graphs, lines, server
 from PIL import Image
 
-NODES = ("ColorizeModelLoader", "LineExtract", "ScribbleEncoder", "ColorizeSampler", "LineartFinish")
+NODES = (
+    *("ColorizeModelLoader", "LineExtract", "ScribbleEncoder", "ColorizeSampler", "LineartFinish"),
+    *("ReferenceTokens", "LineartDDIM", "LineartAugmentedReference", "LineartNetworkLoader", "LineartCorrespondence"),
+)
 
 
 @pytest.fixture

@@ -25,6 +25,17 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
         ],
         ["LATENT", "IMAGE"],
     ),
+    "ReferenceTokens": (
+        ["reference", "strength", "mask", "line", "positive", "negative"],
+        ["positive", "negative"],
+    ),
+    "LineartDDIM": (["model", "steps", "eta"], ["SAMPLER", "SIGMAS"]),
+    "LineartNetworkLoader": (["file", "dtype"], ["network"]),
+    "LineartCorrespondence": (
+        ["network", "line", "reference", "x", "y", "resolution", "mask"],
+        ["IMAGE", "heat map", "heat"],
+    ),
+    "LineartAugmentedReference": (["image", "seed", "strength", "jitter", "points"], ["IMAGE"]),
     "LineartFinish": (["image", "line"], ["IMAGE"]),
 }
 

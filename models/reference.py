@@ -1,0 +1,16 @@
+"""What of a reference picture counts."""
+
+from .image import repeat_batch, resize, rgb
+
+
+def read_reference(reference, mask=None):
+    """Pictures (B, H, W, 3) and where they count (B, H, W), 0..1; the longer batch of the two decides B.
+
+    A mask that is all 0 counts as none: LoadImage gives that for a picture without transparency.
+    """
+    reference = rgb(reference)
+    if mask is None or not mask.any():
+        return reference, reference.new_ones(reference.shape[:3])
+    mask = resize(mask.nan_to_num(0)[..., None].to(reference), *reference.shape[1:3])[..., 0].clamp(0, 1)
+    batch = max(len(reference), len(mask))
+    return repeat_batch(reference, batch), repeat_batch(mask, batch)
