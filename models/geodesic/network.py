@@ -20,16 +20,18 @@ from .propagation import propagate
 
 GUIDANCE = 9  # line, stroke colours, stroke mask, propagated colours, nearness
 STROKE = 0.1  # a pixel of the working size is a stroke from this coverage on: thin strokes survive shrinking
-WALL, REACH = 800.0, 3.0  # of the propagation: people put a stroke for all of its region, and for nothing beyond
+WALL = 800.0  # of the propagation: people put a stroke for its region, and for nothing beyond
+TRAINED = 128  # px
 LEARNT_WALL, LEARNT_REACH = 200.0, 0.5  # in training, where strokes fall at random and lines have gaps
 
 
-def guidance(line, scribble, mask, wall=WALL, reach=REACH):
+def guidance(line, scribble, mask, wall=WALL, reach=None):
     """What the network reads besides the noisy picture, (B, 9, H, W) in -1..1.
 
     line (B, 1, H, W) with white = 1, scribble (B, 3, H, W), mask (B, 1, H, W), all 0..1. A mask that nowhere is 1
-    makes weaker strokes, which reach less far.
+    makes weaker strokes, which reach less far. Strokes reach further on a larger picture, whose lines are clearer.
     """
+    reach = reach or min(line.shape[-2:]) / TRAINED
     strength = mask.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-4)
     mask = (mask > STROKE * strength).to(line)
     spread, near = propagate(line, scribble, mask, wall, reach * strength)
