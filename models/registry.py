@@ -6,11 +6,26 @@ import torch
 
 from .diffusart import network as diffusart
 from .geodesic import network as geodesic
+from .line import anime2sketch, isnet, manga, realistic, sketchkeras
 
 # The only list of systems: name of the folder, which also holds a native.py -> (detection, network)
 SYSTEMS = {
     "diffusart": (diffusart.config, diffusart.Diffusart),
     "geodesic": (geodesic.config, geodesic.GeodesicUNet),
+}
+
+# The same for LINEART_NETWORKs: name -> (detection, network)
+NETWORKS = {
+    "sketchkeras": (sketchkeras.config, sketchkeras.SketchKeras),
+    "anime2sketch": (anime2sketch.config, anime2sketch.Anime2Sketch),
+    "manga": (manga.config, manga.MangaLines),
+    "realistic": (realistic.config, realistic.RealisticLines),
+    "isnet": (isnet.config, isnet.ISNet),
+}
+
+KINDS = {  # what a file may be -> (its systems, the node that loads them)
+    "colorizer": (SYSTEMS, "ColorizeModelLoader"),
+    "line art network": (NETWORKS, "LineartNetworkLoader"),
 }
 
 WRAPPERS = (
@@ -34,23 +49,35 @@ MISTAKEN = {  # a key of it -> what people load instead
 }
 
 
-class Colorizer(NamedTuple):
+class Found(NamedTuple):
     system: str
     config: dict
     state_dict: dict
 
 
-def identify(contents):
-    """The `Colorizer` in the contents of a file; ValueError tells what it is instead, or what it lacks."""
+def identify(contents, kind="colorizer"):
+    """What the contents of a file are, as `Found`; ValueError tells what they are instead, or what they lack."""
     state_dict = unwrap(contents)
+    systems = KINDS[kind][0]
+    if (found := find(state_dict, systems)) is not None:
+        system, arguments, named = found
+        check(system, systems[system][1](**arguments, device="meta").state_dict(), named)
+        return found
+    for other, (systems, loader) in KINDS.items():
+        if (found := find(state_dict, systems)) is not None:
+            raise ValueError(f"It is no {kind} but a {other} ({found.system}): load it with {loader}.")
+    known = ", ".join(KINDS[kind][0])
+    raise ValueError(f"It is no {kind} that this pack knows ({known}): {describe(state_dict)}.")
+
+
+def find(state_dict, systems):
+    """The first of the systems, under any of the prefixes, whose detection recognises the tensors, or None."""
     for prefix in PREFIXES:
         named = {key[len(prefix) :]: tensor for key, tensor in state_dict.items() if key.startswith(prefix)}
-        for system, (config, network) in SYSTEMS.items():
+        for system, (config, _) in systems.items():
             if (arguments := config(named)) is not None:
-                check(system, network(**arguments, device="meta").state_dict(), named)
-                return Colorizer(system, arguments, named)
-    known = ", ".join(SYSTEMS)
-    raise ValueError(f"It is no colorizer that this pack knows ({known}): {describe(state_dict)}.")
+                return Found(system, arguments, named)
+    return None
 
 
 def unwrap(contents):

@@ -5,9 +5,19 @@ from .colorize_model_loader import ColorizeModelLoader
 from .colorize_sampler import ColorizeSampler
 from .line_extract import LineExtract
 from .lineart_finish import LineartFinish
+from .lineart_network_loader import LineartNetworkLoader
+from .lineart_subject_mask import LineartSubjectMask
 from .scribble_encoder import ScribbleEncoder
 
-NODES = [ColorizeModelLoader, LineExtract, ScribbleEncoder, ColorizeSampler, LineartFinish]
+NODES = [
+    ColorizeModelLoader,
+    LineartNetworkLoader,
+    LineExtract,
+    LineartSubjectMask,
+    ScribbleEncoder,
+    ColorizeSampler,
+    LineartFinish,
+]
 
 
 class LineArtColorize(ComfyExtension):

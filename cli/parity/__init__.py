@@ -18,7 +18,16 @@ from typing import NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 
-SYSTEMS = {"line_xdog": ".line_xdog", "diffusart": ".diffusart"}  # prefix of the file's base name -> module
+SYSTEMS = {  # prefix of the file's base name -> module
+    "line_xdog": ".line_xdog",
+    "line_sketchkeras": ".line_sketchkeras",
+    "line_anime2sketch": ".line_anime2sketch",
+    "line_manga": ".line_manga",
+    "line_sk": ".line_sk",
+    "line_isnet": ".line_isnet",
+    "line_preproc": ".line_preproc",
+    "diffusart": ".diffusart",
+}
 INPUTS = ("weights/*", "in/*", "*WRONG*")
 TOLERANCE = 1e-4
 

@@ -100,6 +100,27 @@ def gaussian_8bit(planes, sigma):
     return values.to(planes.dtype).to(planes.device)
 
 
+def gaussian_8bit_fixed(planes, sigma):
+    """OpenCV's GaussianBlur on uint8 data, to the bit: 8-bit weights, one rounding after both passes.
+
+    planes: (B, H, W) of whole numbers 0..255 in float32 or wider, which holds the sums exactly.
+    """
+    radius = (round(6 * sigma + 1) | 1) // 2
+    carry, side = 0.0, []
+    for tap in reversed(taps(sigma, radius)[1:]):  # what rounding loses at one weight goes to the next inwards
+        exact = 256 * tap + carry
+        side.append(round(exact))
+        carry = exact - side[-1]
+    weights = [*side, 256 - 2 * sum(side), *reversed(side)]
+    for axis in (1, 2):
+        size = planes.shape[axis]
+        padded = planes.index_select(axis, mirror(size, radius, OPENCV, planes.device))
+        planes = torch.zeros_like(planes)
+        for first, weight in enumerate(weights):
+            planes.add_(padded.narrow(axis, first, size), alpha=weight)
+    return planes.add_(32768).div_(65536).floor_()
+
+
 def _narrow(planes, sigma, rule):
     radius = rule.radius(sigma)
     centre, *weights = taps(sigma, radius)
