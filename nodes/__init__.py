@@ -4,6 +4,7 @@ from ..models.host import folders
 from .colorize_model_loader import ColorizeModelLoader
 from .colorize_sampler import ColorizeSampler
 from .line_extract import LineExtract
+from .lineart_clean_up import LineartCleanUp
 from .lineart_finish import LineartFinish
 from .lineart_network_loader import LineartNetworkLoader
 from .lineart_subject_mask import LineartSubjectMask
@@ -13,6 +14,7 @@ NODES = [
     ColorizeModelLoader,
     LineartNetworkLoader,
     LineExtract,
+    LineartCleanUp,
     LineartSubjectMask,
     ScribbleEncoder,
     ColorizeSampler,

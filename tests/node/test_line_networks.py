@@ -46,15 +46,6 @@ def run(image, name, network, **parameters):
     return LineExtract.execute(image=image, method=method | parameters, network=network).result
 
 
-@pytest.mark.parametrize("node", [LineartNetworkLoader, LineartSubjectMask])
-def test_schemas_explain_themselves(node):
-    schema = node.define_schema()
-    schema.finalize()
-    schema.validate()
-    assert schema.description and schema.search_aliases
-    assert [item.id for item in (*schema.inputs, *schema.outputs) if not item.tooltip] == []
-
-
 @pytest.mark.parametrize("name", NEEDING)
 @pytest.mark.parametrize("channels", [1, 4])
 def test_lines_at_the_own_size(load, name, channels):
