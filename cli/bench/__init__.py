@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 
-BENCHMARKS = ("xdog",)
+BENCHMARKS = ("xdog", "line_networks")
 
 
 class Row(NamedTuple):

@@ -9,7 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .blur import gaussian, taps
+from .blur import bands, gaussian, taps
 from .memory import fresh
 from .xdog import luminance, threshold_
 
@@ -31,25 +31,35 @@ def fdog(image, sigma=0.8, k=1.6, p=60.0, eps=0.2, phi=2.0, flow=3.0, along=3.0)
 
 def tangents(image, sigma):
     """Unit vectors (B, 2, H, W), x before y, along which RGB (B, H, W, 3) changes least; (0, 1) where all is flat."""
-    planes = F.pad(image.movedim(-1, 1), (1, 1, 1, 1), mode="replicate")
-    rows = planes[..., 2:, :] + 2 * planes[..., 1:-1, :] + planes[..., :-2, :]
-    columns = planes[..., 2:] + 2 * planes[..., 1:-1] + planes[..., :-2]
-    gx, gy = rows[..., 2:] - rows[..., :-2], columns[..., 2:, :] - columns[..., :-2, :]
-    xx, xy, yy = (gaussian((a * b).sum(1), sigma) for a, b in ((gx, gx), (gx, gy), (gy, gy)))
-    angle = torch.atan2(2 * xy, xx - yy) / 2  # of the steepest change
-    return torch.stack([-angle.sin(), angle.cos()], 1)
+    image = F.pad(image.movedim(-1, 1), (1, 1, 1, 1), mode="replicate")
+    tensor = image.new_empty(3, len(image), image.shape[2] - 2, image.shape[3] - 2)
+    for rows in bands(tensor[0]):
+        part = image[:, :, rows.start : rows.stop + 2]
+        down = part[..., 2:, :] + 2 * part[..., 1:-1, :] + part[..., :-2, :]
+        beside = part[..., 2:] + 2 * part[..., 1:-1] + part[..., :-2]
+        gx, gy = down[..., 2:] - down[..., :-2], beside[..., 2:, :] - beside[..., :-2, :]
+        for plane, a, b in zip(tensor, (gx, gx, gy), (gx, gy, gy), strict=True):
+            plane[:, rows] = (a * b).sum(1)
+    xx, xy, yy = (gaussian(plane, sigma) for plane in tensor)
+    # the angle a of the steepest change has cos 2a = (xx - yy) / length, and the sign of xy on its sine
+    difference = xx - yy
+    length = torch.hypot(difference, 2 * xy)
+    cosine = torch.where(length > 0, difference / length, 1)
+    sine = ((1 - cosine) / 2).clamp_(min=0).sqrt_().copysign_(xy)
+    return torch.stack([sine.neg_(), ((1 + cosine) / 2).clamp_(min=0).sqrt_()], 1)
 
 
 def across(plane, tangent, sigma, k, p):
     """The S form of a plane (B, H, W) along the normals of the flow."""
     radius = max(1, math.ceil(3 * k * sigma))
     weights = [(1 + p) * a - p * b for a, b in zip(taps(sigma, radius), taps(k * sigma, radius), strict=True)]
-    here, values = positions(plane), plane[:, None]
-    normal = step(torch.stack([tangent[:, 1], -tangent[:, 0]], 1))
     total = plane * weights[0]
-    for distance, weight in enumerate(weights[1:], 1):
-        for side in (-distance, distance):
-            total.add_(sample(values, here + side * normal)[:, 0], alpha=weight)
+    for rows in bands(plane):
+        here, scale = positions(plane, rows)
+        normal = torch.stack([tangent[:, 1, rows], -tangent[:, 0, rows]], 1) * scale
+        for distance, weight in enumerate(weights[1:], 1):
+            for side in (-distance, distance):
+                total[:, rows].add_(sample(plane[:, None], here + side * normal)[:, 0], alpha=weight)
     return total
 
 
@@ -60,29 +70,27 @@ def smooth_along(plane, tangent, sigma):
     weights = taps(sigma, max(1, round(2 * sigma)))
     total = plane * weights[0]
     values = torch.cat([plane[:, None], tangent], 1)
-    for side in (-1, 1):
-        at, ahead = positions(plane), side * tangent
-        for weight in weights[1:]:
-            at = at + step(ahead)
-            found = sample(values, at)
-            total.add_(found[:, 0], alpha=weight)
-            flipped = (found[:, 1:] * ahead).sum(1, keepdim=True) < 0  # a direction has no sign of its own
-            ahead = F.normalize(torch.where(flipped, -found[:, 1:], found[:, 1:]), dim=1)
+    for rows in bands(values.movedim(1, -1)):
+        here, scale = positions(plane, rows)
+        for side in (-1, 1):
+            at, ahead = here, side * tangent[:, :, rows]
+            for weight in weights[1:]:
+                at = at + ahead * scale
+                found = sample(values, at)
+                total[:, rows].add_(found[:, 0], alpha=weight)
+                way = found[:, 1:]
+                length = (way * way).sum(1, keepdim=True).clamp_(min=1e-12).rsqrt_()
+                ahead = way * length.copysign_((way * ahead).sum(1, keepdim=True))  # a direction has no sign of its own
     return total
 
 
-def positions(plane):
-    """The pixels' own places (1, H, W, 2) as grid_sample counts them, -1..1 from edge to edge."""
+def positions(plane, rows):
+    """The places (1, 2, rows, W) of those rows as grid_sample counts them, -1..1, and what one px is (1, 2, 1, 1)."""
     y, x = ((torch.arange(size, device=plane.device) * 2 + 1) / size - 1 for size in plane.shape[-2:])
-    grid = torch.meshgrid(y, x, indexing="ij")
-    return torch.stack(grid[::-1], -1)[None].to(plane)
-
-
-def step(vectors):
-    """Vectors (B, 2, H, W) in px in the units of `positions`, (B, H, W, 2)."""
-    height, width = vectors.shape[-2:]
-    return vectors.movedim(1, -1) * vectors.new_tensor([2 / width, 2 / height])
+    grid = torch.meshgrid(y[rows], x, indexing="ij")
+    return torch.stack(grid[::-1])[None].to(plane), plane.new_tensor([2 / len(x), 2 / len(y)]).view(1, 2, 1, 1)
 
 
 def sample(planes, at):
-    return F.grid_sample(planes, at, padding_mode="border", align_corners=False)
+    """Planes (B, C, H, W) at places (B, 2, h, w), bilinear -> (B, C, h, w)."""
+    return F.grid_sample(planes, at.movedim(1, -1), padding_mode="border", align_corners=False)
