@@ -43,6 +43,8 @@ def load_network(path, dtype="auto"):
     }
     model.load_state_dict(weights, assign=patcher.is_dynamic())
     model.requires_grad_(False)
+    if not patcher.is_dynamic():  # which keeps weights as they lie in the file
+        model.to(memory_format=network.layout)
     return patcher
 
 

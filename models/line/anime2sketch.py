@@ -22,6 +22,7 @@ class Anime2Sketch(nn.Module):
     multiple, smallest, overlap = 256, 256, 256
     dtypes = torch.float16, torch.bfloat16, torch.float32
     bytes_per_pixel = 532  # in use at a time, fp32
+    layout = torch.contiguous_format  # the faster one for its maps
 
     def __init__(self, widths=(64, 128, 256, 512, 512, 512, 512, 512), dtype=None, device=None, operations=nn):
         super().__init__()

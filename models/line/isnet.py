@@ -23,6 +23,7 @@ class ISNet(nn.Module):
 
     dtypes = torch.float16, torch.bfloat16, torch.float32
     bytes_per_pixel = 704  # in use at a time, fp32
+    layout = torch.channels_last  # the faster one for its maps
 
     def __init__(self, widths=None, dtype=None, device=None, operations=nn):
         super().__init__()

@@ -25,8 +25,9 @@ class MangaLines(nn.Module):
     """
 
     multiple, smallest, overlap = 16, 16, 128
-    dtypes = torch.bfloat16, torch.float32  # grey levels of 255 grow beyond what fp16 holds
+    dtypes = torch.bfloat16, torch.float32  # no fp16: sums of grey levels up to 255 may overflow it
     bytes_per_pixel = 1240  # in use at a time, fp32
+    layout = torch.channels_last  # the faster one for its maps
 
     def __init__(self, widths=(24, 48, 96, 192, 384, 192, 96, 48, 24, 16), dtype=None, device=None, operations=nn):
         super().__init__()

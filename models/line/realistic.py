@@ -23,6 +23,7 @@ class RealisticLines(nn.Module):
     multiple, smallest, overlap = 4, 16, 64
     dtypes = torch.float16, torch.bfloat16, torch.float32
     bytes_per_pixel = 844  # in use at a time, fp32
+    layout = torch.contiguous_format  # the faster one for its maps
 
     def __init__(self, widths=(64, 128, 256), blocks=3, dtype=None, device=None, operations=nn):
         super().__init__()

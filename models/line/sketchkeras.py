@@ -24,9 +24,10 @@ class SketchKeras(nn.Module):
     widths  channels of the six encoder blocks
     """
 
-    multiple, smallest, overlap = 16, 32, 64
+    multiple, smallest, overlap = 16, 32, 48
     dtypes = torch.float16, torch.bfloat16, torch.float32
     bytes_per_pixel = 1872  # in use at a time, fp32
+    layout = torch.channels_last  # the faster one for its maps
 
     def __init__(self, widths=(32, 64, 128, 256, 512, 512), dtype=None, device=None, operations=nn):
         super().__init__()

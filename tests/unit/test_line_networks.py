@@ -82,7 +82,7 @@ def test_tiles_equal_the_whole(name):
     whole = tiles.run(net, x)
     passes = []
     tiled = tiles.run(net, x, 400 * 160, lambda: passes.append(1))
-    assert len(passes) > 3
+    assert len(passes) > 2
     assert (whole - tiled).abs().max() < 0.02 * (whole.max() - whole.min())
 
 
