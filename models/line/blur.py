@@ -53,10 +53,10 @@ def groups(planes):
     return [slice(first, min(first + size, batch)) for first in range(0, batch, size)]
 
 
-def bands(planes):
-    """Slices of rows of planes (B, H, W, ...) that fit the cache."""
+def bands(planes, times=1):
+    """Slices of rows of planes (B, H, W, ...) that fit the cache, `times` of them together."""
     height = planes.shape[1]
-    size = max(1, min(height, _budget(planes) // planes[:, 0].numel()))
+    size = max(1, min(height, _budget(planes) // (times * planes[:, 0].numel())))
     return [slice(top, min(top + size, height)) for top in range(0, height, size)]
 
 

@@ -54,7 +54,7 @@ def across(plane, tangent, sigma, k, p):
     radius = max(1, math.ceil(3 * k * sigma))
     weights = [(1 + p) * a - p * b for a, b in zip(taps(sigma, radius), taps(k * sigma, radius), strict=True)]
     total = plane * weights[0]
-    for rows in bands(plane):
+    for rows in bands(plane, 4):
         here, scale = positions(plane, rows)
         normal = torch.stack([tangent[:, 1, rows], -tangent[:, 0, rows]], 1) * scale
         for distance, weight in enumerate(weights[1:], 1):
@@ -70,7 +70,7 @@ def smooth_along(plane, tangent, sigma):
     weights = taps(sigma, max(1, round(2 * sigma)))
     total = plane * weights[0]
     values = torch.cat([plane[:, None], tangent], 1)
-    for rows in bands(values.movedim(1, -1)):
+    for rows in bands(plane, 12):  # values, places, directions and what they meet
         here, scale = positions(plane, rows)
         for side in (-1, 1):
             at, ahead = here, side * tangent[:, :, rows]
