@@ -40,12 +40,16 @@ def colorize(info, line, model, scribble=None, resolution=0, steps=0, seed=0):
     return with_defaults(graph, info)
 
 
-def lines(info, image, method):
+def lines(info, image, method, network=None):
+    """network: a file as LineartNetworkLoader names it, for the methods that draw with one."""
     graph = {
         "picture": node("LoadImage", image=image),
         "lines": node("LineExtract", image=["picture", 0], method=method),
         "result": node("SaveImage", images=["lines", 0], filename_prefix="lines"),
     }
+    if network:
+        graph["network"] = node("LineartNetworkLoader", file=network)
+        graph["lines"]["inputs"]["network"] = ["network", 0]
     return with_defaults(graph, info)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from . import graphs, pictures
 from .server import Host
@@ -16,12 +17,15 @@ def parse(arguments):
     )
     parser.add_argument("image", nargs="+", metavar="IMAGE", help="pictures, or folders of them")
     parser.add_argument("--method", default="xdog", metavar="M", help="a method of the node LineExtract (xdog)")
+    parser.add_argument("--network", metavar="FILE", help="the network's file, for the methods that draw with one")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     options = parser.parse_args(arguments)
     try:
         options.image = pictures.find(options.image)
     except ValueError as error:
         parser.error(str(error))
+    if options.network and not Path(options.network).is_file():
+        parser.error(f"--network: there is no file {options.network}.")
     return options
 
 
@@ -32,13 +36,15 @@ def main(arguments):
         return 0
     with Host() as host:
         info = host.object_info()
+        network = host.add_model(options.network) if options.network else None
         try:
             graphs.lines(info, "", options.method)
         except ValueError as error:
             sys.exit(f"--method: {error}")
 
         def work(picture, on_event):
-            graph = graphs.lines(info, host.upload(picture, "picture" + picture.suffix), options.method)
+            uploaded = host.upload(picture, "picture" + picture.suffix)
+            graph = graphs.lines(info, uploaded, options.method, network)
             return host.view(host.prompt(graph, on_event)["result"]["images"][0])
 
         return pictures.process(open_, options.out, work)

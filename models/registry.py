@@ -7,6 +7,7 @@ import torch
 from .animediffusion import network as animediffusion
 from .diffusart import network as diffusart
 from .geodesic import network as geodesic
+from .line import anime2sketch, isnet, manga, realistic, sketchkeras
 from .scft import network as scft
 
 # The only list of systems: name of the folder, which also holds a native.py -> (detection, network)
@@ -19,6 +20,11 @@ SYSTEMS = {
 # The same for LINEART_NETWORKs: name -> (detection, network)
 NETWORKS = {
     "scft": (scft.config, scft.Generator),
+    "sketchkeras": (sketchkeras.config, sketchkeras.SketchKeras),
+    "anime2sketch": (anime2sketch.config, anime2sketch.Anime2Sketch),
+    "manga": (manga.config, manga.MangaLines),
+    "realistic": (realistic.config, realistic.RealisticLines),
+    "isnet": (isnet.config, isnet.ISNet),
 }
 
 KINDS = {  # what a file may be -> (its systems, the node that loads them)

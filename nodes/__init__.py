@@ -5,10 +5,12 @@ from .colorize_model_loader import ColorizeModelLoader
 from .colorize_sampler import ColorizeSampler
 from .line_extract import LineExtract
 from .lineart_augmented_reference import LineartAugmentedReference
+from .lineart_clean_up import LineartCleanUp
 from .lineart_correspondence import LineartCorrespondence
 from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
 from .lineart_network_loader import LineartNetworkLoader
+from .lineart_subject_mask import LineartSubjectMask
 from .reference_tokens import ReferenceTokens
 from .scribble_encoder import ScribbleEncoder
 
@@ -16,6 +18,8 @@ NODES = [
     ColorizeModelLoader,
     LineartNetworkLoader,
     LineExtract,
+    LineartCleanUp,
+    LineartSubjectMask,
     ScribbleEncoder,
     ReferenceTokens,
     ColorizeSampler,

@@ -1,15 +1,16 @@
 """LineExtract: pictures to line art."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from comfy_api.latest import io
 
-from ..models.host import device
-from ..models.line import threshold, xdog
+from ..models.host import device, networks
+from ..models.line import anime2sketch, fdog, manga, realistic, sketchkeras, threshold, xdog
 from ..models.line.memory import fresh
 from ..models.line.polarity import black_on_white
-from .common import ROOT
+from .common import ROOT, LineartNetwork
 
 PIXELS = 1 << 24  # that travel to the compute device at a time
 
@@ -82,9 +83,31 @@ CHANNEL_LEVEL = [
 ]
 
 
+FDOG = [
+    *S_FORM[:-1],
+    number("flow", 3.0, 0.5, 50.0, 0.5, "How far directions are averaged, in pixels: more makes smoother lines."),
+    number("along", 3.0, 0.0, 50.0, 0.5, "Smoothing along the lines, in pixels: closes gaps of about that width."),
+]
+SKETCHKERAS = [
+    io.Combo.Input(
+        "output",
+        options=list(sketchkeras.OUTPUTS),
+        default="enhanced",
+        tooltip="plain: all ink. enhanced, pured: faint ink turns to paper, below 10 or 18 percent. "
+        "colored: each colour channel by itself.",
+    ),
+    io.Combo.Input(
+        "upsampling",
+        options=["nearest", "bicubic"],
+        tooltip="Inside the network. nearest: as it was trained. bicubic: as ColorizeDiffusion runs it.",
+    ),
+]
+
+
 class Method(NamedTuple):
-    extract: Callable  # (RGB, **inputs by id) -> lines (B, H, W), 0 = ink
+    extract: Callable  # ([network,] RGB, **inputs by id) -> lines (B, H, W) or (B, H, W, 3), 0 = ink
     inputs: list
+    network: str | None = None  # the kind that must be connected
 
 
 METHODS = {
@@ -97,6 +120,11 @@ METHODS = {
     "threshold": Method(threshold.binary, GREY_LEVEL),
     "threshold (any channel)": Method(threshold.darkest, CHANNEL_LEVEL),
     "none": Method(xdog.luminance, []),
+    "fdog": Method(fdog.fdog, FDOG),
+    "sketchkeras": Method(sketchkeras.extract, SKETCHKERAS, "sketchkeras"),
+    "anime2sketch": Method(anime2sketch.extract, [], "anime2sketch"),
+    "manga": Method(manga.extract, [], "manga"),
+    "realistic": Method(realistic.extract, [], "realistic"),
 }
 
 
@@ -116,13 +144,20 @@ class LineExtract(io.ComfyNode):
                     "method",
                     options=[io.DynamicCombo.Option(key, method.inputs) for key, method in METHODS.items()],
                     tooltip="xdog: for any picture, or as AnimeDiffusion, controlnet_aux and XDoG-Python do. "
-                    "standard: soft pencil lines. threshold: cleans a scan. none: is line art already.",
+                    "fdog: the same along the flow of the lines, smoother. "
+                    "standard: soft pencil lines. threshold: cleans a scan. none: is line art already. "
+                    "The last four draw with the connected network.",
                 ),
                 io.Combo.Input(
                     "invert",
                     options=["auto", "yes", "no"],
                     tooltip="For light lines on a dark ground. auto: where more than half of a picture is "
                     "one flat dark tone.",
+                ),
+                LineartNetwork.Input(
+                    "network",
+                    optional=True,
+                    tooltip="From LineartNetworkLoader, for the methods named after a network.",
                 ),
             ],
             outputs=[
@@ -132,19 +167,28 @@ class LineExtract(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, method, invert="auto"):
+    def execute(cls, image, method, invert="auto", network=None):
         parameters = dict(method)
-        extract = METHODS[parameters.pop("method")].extract
+        name = parameters.pop("method")
         batch, height, width, channels = image.shape
         if not 1 <= channels <= 4:
             raise ValueError(f"Line Extract reads pictures of 1 to 4 channels, but this one has {channels}.")
-        lines = fresh((batch, height, width), image.new_empty(0, device=device.intermediate_device()).float())
-        step = max(1, PIXELS // (height * width))
+        extract, step = extractor(name, parameters, network, height * width)
+        picture = fresh((batch, height, width, 3), image.new_empty(0, device=device.intermediate_device()).float())
         bar = device.progress_bar(batch)
         for first in range(0, batch, step):
             pictures = image[first : first + step].to(device.compute_device()).float()
-            lines[first : first + step] = extract(black_on_white(pictures, invert), **parameters)
+            lines = extract(black_on_white(pictures, invert))
+            picture[first : first + step] = lines if lines.ndim == 4 else lines[..., None]
             bar.update(len(pictures))
-        picture = fresh((batch, height, width, 3), lines)
-        picture[:] = lines[..., None]
-        return io.NodeOutput(picture, xdog.ink(lines))
+        return io.NodeOutput(picture, xdog.ink(picture.amin(-1)))
+
+
+def extractor(name, parameters, network, pixels):
+    """A method with its parameters, as a function of RGB, and how many pictures of that many pixels it gets."""
+    method = METHODS[name]
+    if method.network is None:
+        return partial(method.extract, **parameters), max(1, PIXELS // pixels)
+    networks.expect(network, method.network, f"The method {name}")
+    run = networks.loaded(network)
+    return partial(method.extract, run, **parameters), max(1, run.pixels // pixels)

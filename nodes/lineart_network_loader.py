@@ -12,10 +12,19 @@ class LineartNetworkLoader(io.ComfyNode):
             display_name="Load Line Art Network",
             category=f"{ROOT}/loaders",
             description=(
-                "Loads a network that works in one pass: SCFT, which colours after a reference. Which one it is, is "
-                "read from the file."
+                "Loads a network that draws lines or finds the subject: sketchKeras, Anime2Sketch, "
+                "MangaLineExtraction, realistic line art, ISNet; or colours in one pass: SCFT. Which one it is, is read "
+                "from the file."
             ),
-            search_aliases=["scft", "reference colorization", "lineart model", "load line network"],
+            search_aliases=[
+                "sketchkeras",
+                "anime2sketch",
+                "manga line",
+                "lineart model",
+                "isnet",
+                "scft",
+                "load line network",
+            ],
             inputs=[
                 io.Combo.Input(
                     "file",
@@ -33,7 +42,12 @@ class LineartNetworkLoader(io.ComfyNode):
                     advanced=True,
                 ),
             ],
-            outputs=[LineartNetwork.Output(display_name="network", tooltip="For LineartCorrespondence.")],
+            outputs=[
+                LineartNetwork.Output(
+                    display_name="network",
+                    tooltip="For LineExtract; with ISNet for LineartSubjectMask, with SCFT for LineartCorrespondence.",
+                )
+            ],
         )
 
     @classmethod

@@ -20,6 +20,12 @@ from safetensors import SafetensorError, safe_open
 
 SYSTEMS = {  # prefix of the file's base name -> module
     "line_xdog": ".line_xdog",
+    "line_sketchkeras": ".line_sketchkeras",
+    "line_anime2sketch": ".line_anime2sketch",
+    "line_manga": ".line_manga",
+    "line_sk": ".line_sk",
+    "line_isnet": ".line_isnet",
+    "line_preproc": ".line_preproc",
     "diffusart": ".diffusart",
     "animediffusion": ".animediffusion",
     "scft_lee2020": ".scft_lee2020",

@@ -1,4 +1,4 @@
-"""File -> LINEART_NETWORK, a ModelPatcher of a one-pass network."""
+"""File -> LINEART_NETWORK, a ModelPatcher of a one-pass network, and how such a network is run."""
 
 import comfy.model_management as mm
 import comfy.model_patcher
@@ -6,9 +6,12 @@ import comfy.ops
 import comfy.utils
 
 from .. import registry
+from ..line import tiles
 from .loading import STORAGE, read
 
 DTYPES = ("auto", "fp32", "fp16", "bf16")
+CPU_BUDGET = 7 << 28  # bytes that a network may use at a time beside its weights
+SHARE = 0.5  # of a GPU's free memory, likewise
 
 
 def load_network(path, dtype="auto"):
@@ -40,6 +43,8 @@ def load_network(path, dtype="auto"):
     }
     model.load_state_dict(weights, assign=patcher.is_dynamic())
     model.requires_grad_(False)
+    if not patcher.is_dynamic():  # which keeps weights as they lie in the file
+        model.to(memory_format=network.layout)
     return patcher
 
 
@@ -52,3 +57,28 @@ def expect(patcher, system, user):
         )
     if patcher.model.system != system:
         raise ValueError(f"{user} needs a {system} network, but a {patcher.model.system} network is connected.")
+
+
+def loaded(patcher):
+    """The network on its device, as a function of planes (B, C, H, W) of any size, large ones in tiles.
+
+    Its `pixels` tell how many go through at a time.
+    """
+    network, device = patcher.model, patcher.load_device
+    budget = CPU_BUDGET if mm.is_device_cpu(device) else int(mm.get_free_memory(device) * SHARE)
+    needed = network.bytes_per_pixel * network.compute_dtype.itemsize // 4  # the figure is for fp32
+    mm.load_models_gpu([patcher], memory_required=budget)
+
+    def run(x, **options):
+        x = x.to(device, network.compute_dtype)
+        return tiles.run(network, x, run.pixels, mm.throw_exception_if_processing_interrupted, **options)
+
+    run.pixels = budget // needed
+    return run
+
+
+def loaded_whole(patcher):
+    """The same for a network that works at one size: without tiles."""
+    network, device = patcher.model, patcher.load_device
+    mm.load_models_gpu([patcher], memory_required=CPU_BUDGET)
+    return lambda x: network(x.to(device, network.compute_dtype)).float()

@@ -53,10 +53,10 @@ def groups(planes):
     return [slice(first, min(first + size, batch)) for first in range(0, batch, size)]
 
 
-def bands(planes):
-    """Slices of rows of planes (B, H, W, ...) that fit the cache."""
+def bands(planes, times=1):
+    """Slices of rows of planes (B, H, W, ...) that fit the cache, `times` of them together."""
     height = planes.shape[1]
-    size = max(1, min(height, _budget(planes) // planes[:, 0].numel()))
+    size = max(1, min(height, _budget(planes) // (times * planes[:, 0].numel())))
     return [slice(top, min(top + size, height)) for top in range(0, height, size)]
 
 
@@ -98,6 +98,27 @@ def gaussian_8bit(planes, sigma):
             values += pair.mul_(tap)
         values.floor_()
     return values.to(planes.dtype).to(planes.device)
+
+
+def gaussian_8bit_fixed(planes, sigma):
+    """OpenCV's GaussianBlur on uint8 data, to the bit: 8-bit weights, one rounding after both passes.
+
+    planes: (B, H, W) of whole numbers 0..255 in float32 or wider, which holds the sums exactly.
+    """
+    radius = (round(6 * sigma + 1) | 1) // 2
+    carry, side = 0.0, []
+    for tap in reversed(taps(sigma, radius)[1:]):  # what rounding loses at one weight goes to the next inwards
+        exact = 256 * tap + carry
+        side.append(round(exact))
+        carry = exact - side[-1]
+    weights = [*side, 256 - 2 * sum(side), *reversed(side)]
+    for axis in (1, 2):
+        size = planes.shape[axis]
+        padded = planes.index_select(axis, mirror(size, radius, OPENCV, planes.device))
+        planes = torch.zeros_like(planes)
+        for first, weight in enumerate(weights):
+            planes.add_(padded.narrow(axis, first, size), alpha=weight)
+    return planes.add_(32768).div_(65536).floor_()
 
 
 def _narrow(planes, sigma, rule):

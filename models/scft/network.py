@@ -30,6 +30,7 @@ class Generator(nn.Module):
 
     dtypes = torch.float16, torch.bfloat16, torch.float32
     bytes_per_pixel = 1120  # in use at a time, fp32
+    layout = torch.contiguous_format
 
     def __init__(self, widths=(16, 32, 64, 128, 256), places=False, dtype=None, device=None, operations=nn):
         super().__init__()

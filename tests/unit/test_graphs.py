@@ -29,6 +29,7 @@ INFO = {
             "optional": {"line": ["IMAGE"], "cfg": ["FLOAT", {"default": 1.0}]},
         }
     },
+    "LineartNetworkLoader": {"input": {"required": {"file": ["COMBO", {"options": ["a.pth"]}]}}},
     "SaveImage": {"input": {"required": {"images": ["IMAGE"], "filename_prefix": ["STRING", {"default": "x"}]}}},
 }
 
@@ -41,6 +42,13 @@ def test_open_widgets_get_their_defaults_those_of_the_chosen_branch_too():
         "invert": "auto",
     }
     assert "method.sigma" not in graphs.lines(INFO, "a.png", "none")["lines"]["inputs"]
+
+
+def test_a_network_is_loaded_and_connected():
+    graph = graphs.lines(INFO, "a.png", "none", "ours/b.pth")
+    assert graph["network"] == {"class_type": "LineartNetworkLoader", "inputs": {"file": "ours/b.pth"}}
+    assert graph["lines"]["inputs"]["network"] == ["network", 0]
+    assert "network" not in graphs.lines(INFO, "a.png", "none")
 
 
 def test_an_unknown_choice_lists_what_there_is():
