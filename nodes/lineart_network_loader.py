@@ -12,9 +12,9 @@ class LineartNetworkLoader(io.ComfyNode):
             display_name="Load Line Art Network",
             category=f"{ROOT}/loaders",
             description=(
-                "Loads a network that draws lines or finds the subject: sketchKeras, Anime2Sketch, "
-                "MangaLineExtraction, realistic line art, ISNet; or colours in one pass: SCFT. Which one it is, is read "
-                "from the file."
+                "Loads a network that works in one pass: it draws lines (sketchKeras, Anime2Sketch, "
+                "MangaLineExtraction, realistic line art), finds the subject (ISNet) or colours after a reference "
+                "(SCFT). Which one it is, is read from the file."
             ),
             search_aliases=[
                 "sketchkeras",
@@ -45,7 +45,7 @@ class LineartNetworkLoader(io.ComfyNode):
             outputs=[
                 LineartNetwork.Output(
                     display_name="network",
-                    tooltip="For LineExtract; with ISNet for LineartSubjectMask, with SCFT for LineartCorrespondence.",
+                    tooltip="For LineExtract; an ISNet for LineartSubjectMask, an SCFT for LineartCorrespondence.",
                 )
             ],
         )

@@ -38,7 +38,6 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
     "LineartAugmentedReference": (["image", "seed", "strength", "jitter", "points"], ["IMAGE"]),
     "LineartFinish": (["image", "line"], ["IMAGE"]),
     "LineExtract": (["image", "method", "invert", "network"], ["lines", "ink"]),
-    "LineartNetworkLoader": (["file", "dtype"], ["network"]),
     "LineartSubjectMask": (["image", "network", "image_is", "grow"], ["mask"]),
     "LineartCleanUp": (
         ["image", "even_paper", "split_pencils", "screentone", "sure", "faint", "despeckle", "width"],
