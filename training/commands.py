@@ -26,7 +26,7 @@ def train(arguments):
     )
     parser.add_argument("name", choices=["geodesic"], help="the colorizer that ships: line art + strokes")
     parser.add_argument("--out", type=Path, default=Path("out/geodesic"), help="folder of the run [%(default)s]")
-    parser.add_argument("--steps", type=int, default=5000, help="optimizer steps [%(default)s]")
+    parser.add_argument("--steps", type=int, default=6500, help="optimizer steps [%(default)s]")
     parser.add_argument("--batch", type=int, default=16, help="pictures in a step [%(default)s]")
     parser.add_argument("--pictures", type=int, default=8000, help="scenes to draw and keep [%(default)s]")
     parser.add_argument("--seed", type=int, default=0, help="of weights, cases and noise [%(default)s]")
@@ -69,10 +69,10 @@ def evaluate(arguments):
     parser.add_argument("--steps", type=int, default=1, help="sampling steps [%(default)s]")
     options = parser.parse_args(arguments)
     weights = {name: tensor.float() for name, tensor in load_file(options.weights).items()}
-    arguments = config(weights)
-    if arguments is None:
+    shape = config(weights)
+    if shape is None:
         raise SystemExit(f"{options.weights} holds no geodesic colorizer; train one with `run.py train geodesic`.")
-    network = GeodesicUNet(**arguments)
+    network = GeodesicUNet(**shape)
     network.load_state_dict(weights)
     network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
