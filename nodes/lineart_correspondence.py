@@ -1,6 +1,7 @@
 from comfy_api.latest import io
 
 from ..models.finish import finish
+from ..models.host.device import on_device
 from ..models.scft import native
 from .common import LINE, ROOT, LineartNetwork
 
@@ -55,4 +56,4 @@ class LineartCorrespondence(io.ComfyNode):
     @classmethod
     def execute(cls, network, line, reference, x=0.5, y=0.5, resolution=256, mask=None):
         colours, picture, heat = native.correspond(network, line, reference, mask, x, y, resolution)
-        return io.NodeOutput(finish(colours, line), picture, heat)
+        return io.NodeOutput(on_device(finish, colours, line), picture, heat)
