@@ -4,6 +4,7 @@ Makes an environment with ComfyUI once, runs itself again inside it and hands ov
 """
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -97,10 +98,8 @@ def main():
         return run(sys.argv[1], sys.argv[2:])
     options, command, arguments = parse(sys.argv[1:])
     if {"-h", "--help"} & set(arguments):
-        try:
+        with contextlib.suppress(ImportError):  # some know their choices only with torch: then set up first
             return run(command, arguments)
-        except ImportError:
-            pass  # some commands know their choices only with torch at hand: make the environment first
     setup = load("lineart_colorize_setup", "cli/setup.py")
     try:
         python, host = setup.prepare(command, options.comfyui, options.python, options.fresh)

@@ -15,7 +15,6 @@ from .pictures import HELD_OUT, picture
 from .sampling import colorize
 from .strokes import draw_strokes
 
-PARTS = ("line", "scribble", "truth")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
@@ -40,7 +39,7 @@ def real(folder, size):
     for number, path in enumerate(files):
         truth = _read(path, size, "RGB")
         rng = np.random.default_rng(number)
-        drawn, painted = (_beside(folder / part, path.stem) for part in PARTS[:2])
+        drawn, painted = (_beside(folder / part, path.stem) for part in ("line", "scribble"))
         if drawn:
             line = _read(drawn, size, "L")
         else:

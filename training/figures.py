@@ -23,7 +23,6 @@ def draw_eye(canvas, style, pose, centre, size, iris, ink):
     height = size * rng.uniform(0.6, 1.3)
     white = blob(rng, centre, (size, height), 0.08, 8)
     canvas.shape(pose(white), Paint(hsv(0.1, 0.02, rng.uniform(0.9, 1))), ink * 0.5)
-    inside = canvas.layers
     look = np.asarray(centre) + (rng.uniform(-0.15, 0.15) * size, 0)
     canvas.shape(
         pose(ellipse(look, (size * 0.6, height * 0.85))),
@@ -39,7 +38,6 @@ def draw_eye(canvas, style, pose, centre, size, iris, ink):
     canvas.line(pose(smooth(lid, 14, False)), ink * rng.uniform(1.2, 2.2), taper=False)
     brow = np.array(centre) + np.array([[-1.1, -1.7], [0, -2.1], [1.1, -1.6]]) * (size, height)
     canvas.line(pose(smooth(brow, 10, False)), ink)
-    return inside
 
 
 def draw_head(canvas, style, pose, skin, hair, ink):

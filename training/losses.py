@@ -3,8 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-SIGMA_DATA = 0.5
-SIGMA_MIN, SIGMA_MAX = 0.01, 80.0
+from ..models.geodesic.network import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
 
 
 def draw_sigma(batch, generator):

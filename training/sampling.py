@@ -2,8 +2,7 @@
 
 import torch
 
-from ..models.geodesic.network import guidance
-from .losses import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
+from ..models.geodesic.network import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN, guidance
 
 
 def karras(steps, rho=7.0):

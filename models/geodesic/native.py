@@ -6,7 +6,7 @@ import comfy.model_base
 
 from ..host.colorizer import HostedNetwork, PixelColorizer, PixelConfig
 from ..host.conds import CONDReduced
-from .network import GeodesicUNet, guidance
+from .network import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN, GeodesicUNet, guidance
 
 
 class HostedGeodesic(HostedNetwork, GeodesicUNet):
@@ -21,10 +21,10 @@ class GeodesicModel(PixelColorizer):
 
 
 class Config(PixelConfig):
-    """EDM with sigma_data 0.5, trained from 0.01 to 80."""
+    """EDM on the noise levels of training."""
 
     model = GeodesicModel
     kind = comfy.model_base.ModelType.EDM
-    sampling_settings: ClassVar = {"sigma_min": 0.01, "sigma_max": 80.0, "sigma_data": 0.5}
+    sampling_settings: ClassVar = {"sigma_min": SIGMA_MIN, "sigma_max": SIGMA_MAX, "sigma_data": SIGMA_DATA}
     memory_usage_factor = 0.05
     colorize_defaults: ClassVar = {"size": 384, "steps": 1, "cfg": 1.0, "sampler": "euler", "scheduler": "karras"}

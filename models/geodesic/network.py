@@ -18,6 +18,7 @@ from einops import rearrange
 from ..layers import Layers, pad_to_multiple
 from .propagation import propagate
 
+SIGMA_DATA, SIGMA_MIN, SIGMA_MAX = 0.5, 0.01, 80.0  # of the preconditioning, and of training
 GUIDANCE = 9  # line, stroke colours, stroke mask, propagated colours, nearness
 STROKE = 0.1  # a pixel of the working size is a stroke from this coverage on: thin strokes survive shrinking
 WALL = 800.0  # of the propagation: people put a stroke for its region, and for nothing beyond
@@ -137,12 +138,12 @@ class Attention(nn.Module):
         return x + self.out(rearrange(h, "b h (y x) c -> b (h c) y x", y=x.shape[-2]))
 
 
-def quiet(t, sigma_data=0.5):
+def quiet(t):
     """What turns c_in x into c_skip x, (B,) -> (B, 1, 1, 1): noise fades before the network sees it, not inside it.
 
     A first step starts from noise alone, and none of it may show in the flat colours that it returns.
     """
-    return (sigma_data**2 / ((4 * t.float()).exp() ** 2 + sigma_data**2).sqrt())[:, None, None, None]
+    return (SIGMA_DATA**2 / ((4 * t.float()).exp() ** 2 + SIGMA_DATA**2).sqrt())[:, None, None, None]
 
 
 def fourier(t, width):

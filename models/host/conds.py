@@ -43,15 +43,13 @@ def fit_guidance(noise, line, scribble=None, mask=None):
     B is 1 when one picture serves the whole batch, otherwise the noise's. No scribble is a mask of zeros.
     """
     height, width = noise.shape[-2:]
-    line = luma(resize(rgb(line), height, width))[..., None]
+    line = fit_line(line, height, width)
     if scribble is None or mask is None:
         scribble, mask = line.new_zeros(1, height, width, 3), line.new_zeros(1, height, width)
     else:
         mask = resize(mask[..., None].to(scribble), *scribble.shape[1:3])[..., 0]
         scribble, mask = resize_strokes(*same_batch(rgb(scribble), mask), height, width)
-    pictures = [line, scribble, mask[..., None]]
-    batch = 1 if all(len(picture) == 1 for picture in pictures) else noise.shape[0]
-    return [repeat_batch(picture, batch).movedim(-1, 1) for picture in pictures]
+    return as_planes(noise, line, scribble, mask[..., None])
 
 
 def fit_reference(noise, line, reference, mask=None):
@@ -61,11 +59,19 @@ def fit_reference(noise, line, reference, mask=None):
     its mask is 0.
     """
     height, width = noise.shape[-2:]
-    line = luma(resize(rgb(line), height, width))[..., None]
     reference, mask = rgb(reference), reference.new_ones(1, 1, 1) if mask is None else mask
     mask = resize(mask[..., None].to(reference), *reference.shape[1:3])
     reference, mask = same_batch(reference, mask)
     reference = reference * mask + (1 - mask)
-    pictures = [line, cover(reference, height, width)]
+    return as_planes(noise, fit_line(line, height, width), cover(reference, height, width))
+
+
+def fit_line(line, height, width):
+    """The drawing's brightness, (B, height, width, 1)."""
+    return luma(resize(rgb(line), height, width))[..., None]
+
+
+def as_planes(noise, *pictures):
+    """Pictures (B, H, W, C) as (B, C, H, W), B 1 if that is so of all, otherwise the noise's."""
     batch = 1 if all(len(picture) == 1 for picture in pictures) else noise.shape[0]
     return [repeat_batch(picture, batch).movedim(-1, 1) for picture in pictures]

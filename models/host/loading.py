@@ -46,11 +46,7 @@ def load_patcher(path, dtype="auto", prediction="auto", clamp=True, disable_dyna
         raise ValueError(f"{path} is a {found.system} file, which has one prediction only: set it to auto.")
 
     device = mm.get_torch_device()
-    storage = STORAGE[dtype] or mm.unet_dtype(
-        model_params=comfy.utils.calculate_parameters(found.state_dict),
-        supported_dtypes=config.supported_inference_dtypes,
-        weight_dtype=comfy.utils.weight_dtype(found.state_dict),
-    )
+    storage = storage_dtype(dtype, found.state_dict, config.supported_inference_dtypes)
     compute = mm.unet_manual_cast(storage, device, config.supported_inference_dtypes)
     config.set_inference_dtype(storage, compute, device=device)
     model = config.get_model(found.state_dict)
@@ -67,6 +63,15 @@ def load_patcher(path, dtype="auto", prediction="auto", clamp=True, disable_dyna
         patcher.set_model_sampler_post_cfg_function(clamp_picture)
     patcher.cached_patcher_init = (load_patcher, (path, dtype, prediction, clamp))
     return patcher
+
+
+def storage_dtype(dtype, state_dict, supported):
+    """The torch dtype to keep weights in for one of STORAGE; "auto" is what the host prefers of those supported."""
+    return STORAGE[dtype] or mm.unet_dtype(
+        model_params=comfy.utils.calculate_parameters(state_dict),
+        supported_dtypes=supported,
+        weight_dtype=comfy.utils.weight_dtype(state_dict),
+    )
 
 
 def clamp_picture(args):

@@ -3,11 +3,10 @@
 import comfy.model_management as mm
 import comfy.model_patcher
 import comfy.ops
-import comfy.utils
 
 from .. import registry
 from ..line import tiles
-from .loading import STORAGE, read
+from .loading import read, storage_dtype
 
 DTYPES = ("auto", "fp32", "fp16", "bf16")
 CPU_BUDGET = 7 << 28  # bytes that a network may use at a time beside its weights
@@ -28,11 +27,7 @@ def load_network(path, dtype="auto"):
 
     device, offload = mm.get_torch_device(), mm.unet_offload_device()
     network = registry.NETWORKS[found.system][1]
-    storage = STORAGE[dtype] or mm.unet_dtype(
-        model_params=comfy.utils.calculate_parameters(found.state_dict),
-        supported_dtypes=network.dtypes,
-        weight_dtype=comfy.utils.weight_dtype(found.state_dict),
-    )
+    storage = storage_dtype(dtype, found.state_dict, network.dtypes)
     compute = mm.unet_manual_cast(storage, device, network.dtypes)
     operations = comfy.ops.pick_operations(storage, compute, load_device=device)
     model = network(**found.config, dtype=storage, device=offload, operations=operations).eval()

@@ -5,7 +5,7 @@ import torch
 
 pytest.importorskip("comfy.sample", reason="needs ComfyUI: set COMFYUI_PATH")
 from lineart_colorize.models import registry
-from lineart_colorize.models.host import folders, networks
+from lineart_colorize.models.host import folders, loading, networks
 from lineart_colorize.models.line import isnet
 from lineart_colorize.nodes.line_extract import METHODS, LineExtract
 from lineart_colorize.nodes.lineart_network_loader import LineartNetworkLoader
@@ -68,7 +68,7 @@ def test_odd_pictures_give_a_picture(load, name, image):
 @pytest.mark.parametrize("dtype", ["fp32", "fp16", "bf16"])
 def test_storage(load, name, dtype):
     network = load(name, dtype)
-    assert {weight.dtype for weight in network.model.parameters()} == {networks.STORAGE[dtype]}
+    assert {weight.dtype for weight in network.model.parameters()} == {loading.STORAGE[dtype]}
     exact = run(picture(), name, load(name, "fp32"))[0]
     assert (run(picture(), name, network)[0] - exact).abs().mean() < 0.05
 
