@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from ..models.geodesic.network import GeodesicUNet, config
 from . import evaluation
 from .dataset import scribble_batch
+from .losses import scribble_loss
 from .pictures import pictures
 from .trainer import Run
 
@@ -38,7 +39,7 @@ def train(arguments):
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(options.seed)
-    run = Run(GeodesicUNet(widths, detail), options.out, device, options.steps, seed=options.seed)
+    run = Run(GeodesicUNet(widths, detail), scribble_loss, options.out, device, options.steps, seed=options.seed)
     run.resume()
     print(f"{options.steps} steps of {options.batch} on {device}, seed {options.seed}, from step {run.step}")
     scenes = pictures(options.out, options.pictures, SIZE)

@@ -3,33 +3,56 @@
 import torch
 import torch.nn.functional as F
 
-from ..models.geodesic.network import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
+from ..models.edm import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
 
 
-def draw_sigma(batch, generator):
-    """Noise levels (B,): half of them so high that only the guidance speaks, half spread over the finer ones.
+def draw_sigma(batch, generator, blind=0.5):
+    """Noise levels (B,): a share `blind` so high that only the guidance speaks, the others spread over the finer ones.
 
     A sampler's first step is a whole picture from guidance alone, and a few steps are all that users wait for.
     """
-    high = torch.rand(batch, generator=generator) < 0.5
-    blind = 10 * (SIGMA_MAX / 10) ** torch.rand(batch, generator=generator)
+    high = torch.rand(batch, generator=generator) < blind
+    coarse = 10 * (SIGMA_MAX / 10) ** torch.rand(batch, generator=generator)
     fine = torch.exp(torch.randn(batch, generator=generator) * 1.2 - 0.5).clamp(SIGMA_MIN, SIGMA_MAX)
-    return torch.where(high, blind, fine)
+    return torch.where(high, coarse, fine)
 
 
-def edm_loss(network, picture, guidance, sigma, noise, structure=0.5):
+def edm_loss(network, picture, conditions, sigma, noise, structure=0.5):
     """Karras et al. 2022, eq. 8 (their weighting makes it the plain error of F), plus 1 - SSIM of the picture.
 
-    picture (B, 3, H, W) in -1..1, sigma (B,), noise like the picture.
+    picture (B, 3, H, W) in -1..1, conditions as the network takes them, sigma (B,), noise like the picture.
     """
     s = sigma.view(-1, 1, 1, 1)
     norm = (s**2 + SIGMA_DATA**2).sqrt()
     c_skip, c_out = SIGMA_DATA**2 / norm**2, s * SIGMA_DATA / norm
     noisy = picture + s * noise
-    output = network(noisy / norm, sigma.log() / 4, guidance).float()
+    output = network(noisy / norm, sigma.log() / 4, *conditions).float()
     error = (output - (picture - c_skip * noisy) / c_out).square().mean()
     denoised = c_skip * noisy + c_out * output
     return error + structure * (1 - ssim((denoised + 1) / 2, (picture + 1) / 2).mean())
+
+
+def scribble_loss(network, picture, guidance, generator):
+    """Geodesic's: `edm_loss` at noise levels of `draw_sigma`."""
+    sigma, noise = draw_noise(picture, draw_sigma(len(picture), generator), generator)
+    return edm_loss(network, picture, [guidance], sigma, noise)
+
+
+def reference_loss(network, picture, guidance, generator, carried=0.5):
+    """Likeness': `edm_loss`, mostly at levels where only the reference speaks, and the error of the carried colours.
+
+    guidance (B, 4, H, W) in 0..1: the drawing and its reference.
+    """
+    sigma, noise = draw_noise(picture, draw_sigma(len(picture), generator, blind=0.75), generator)
+    line, reference = guidance.split([1, 3], dim=1)
+    found = network.match(line, reference)
+    wanted = F.interpolate(picture, found.shape[-2:], mode="area")
+    off = (found[:, :3].float() - wanted).abs().mean()
+    return edm_loss(network, picture, [2 * line - 1, found], sigma, noise) + carried * off
+
+
+def draw_noise(picture, sigma, generator):
+    return sigma.to(picture.device), torch.randn(picture.shape, generator=generator).to(picture.device)
 
 
 def ssim(a, b, window=7):

@@ -9,14 +9,13 @@ import torch
 from safetensors.torch import save_file
 
 from .dataset import ahead
-from .losses import draw_sigma, edm_loss
 
 
 class Run:
     """One training run in a folder: `state.pt` continues it, `average.safetensors` is the result so far."""
 
-    def __init__(self, network, folder, device, steps, lr=1e-3, warmup=200, decay=0.999, seed=0):
-        self.network = network.to(device, memory_format=torch.channels_last)
+    def __init__(self, network, loss, folder, device, steps, lr=1e-3, warmup=200, decay=0.999, seed=0):
+        self.network, self.loss = network.to(device, memory_format=torch.channels_last), loss
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.01)
         self.folder, self.device, self.steps = Path(folder), torch.device(device), steps
@@ -75,13 +74,11 @@ class Run:
     def update(self, guidance, picture):
         """One step; its noise depends on the step number alone, so a resumed run repeats the same numbers."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        sigma = draw_sigma(len(picture), generator).to(self.device)
-        noise = torch.randn(picture.shape, generator=generator).to(self.device)
         guidance, picture = guidance.to(self.device), picture.to(self.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         with torch.autocast(self.device.type, torch.bfloat16):
-            loss = edm_loss(self.network, picture, guidance, sigma, noise)
+            loss = self.loss(self.network, picture, guidance, generator)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

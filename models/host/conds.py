@@ -59,11 +59,15 @@ def fit_reference(noise, line, reference, mask=None):
     its mask is 0.
     """
     height, width = noise.shape[-2:]
+    return as_planes(noise, fit_line(line, height, width), cover(on_paper(reference, mask), height, width))
+
+
+def on_paper(reference, mask=None):
+    """The reference (B, H, W, 3), white where its mask is 0."""
     reference, mask = rgb(reference), reference.new_ones(1, 1, 1) if mask is None else mask
     mask = resize(mask[..., None].to(reference), *reference.shape[1:3])
     reference, mask = same_batch(reference, mask)
-    reference = reference * mask + (1 - mask)
-    return as_planes(noise, fit_line(line, height, width), cover(reference, height, width))
+    return reference * mask + (1 - mask)
 
 
 def fit_line(line, height, width):

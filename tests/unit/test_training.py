@@ -10,7 +10,7 @@ from lineart_colorize.models.geodesic.network import GeodesicUNet
 from lineart_colorize.training import commands, evaluation
 from lineart_colorize.training.baselines import geodesic, nearest
 from lineart_colorize.training.dataset import ahead, case, scribble_batch
-from lineart_colorize.training.losses import draw_sigma, edm_loss, ssim
+from lineart_colorize.training.losses import draw_sigma, edm_loss, scribble_loss, ssim
 from lineart_colorize.training.metrics import psnr, stroke_error
 from lineart_colorize.training.pictures import picture, pictures
 from lineart_colorize.training.trainer import Run
@@ -61,12 +61,12 @@ def test_loss_is_least_for_the_truth():
     sigma = draw_sigma(3, torch.Generator().manual_seed(0))
     s = sigma.view(-1, 1, 1, 1)
 
-    def perfect(x, t, guidance):
+    def perfect(x, t):
         noisy = x * (s**2 + 0.25).sqrt()
         return (truth - 0.25 / (s**2 + 0.25) * noisy) / (s * 0.5 / (s**2 + 0.25).sqrt())
 
-    assert edm_loss(perfect, truth, None, sigma, noise) < 1e-4
-    assert edm_loss(lambda *a: perfect(*a) + 0.5, truth, None, sigma, noise) > 0.2
+    assert edm_loss(perfect, truth, [], sigma, noise) < 1e-4
+    assert edm_loss(lambda *a: perfect(*a) + 0.5, truth, [], sigma, noise) > 0.2
 
 
 def test_stroke_error_counts_grey_levels_under_strokes():
@@ -87,7 +87,7 @@ def test_geodesic_baseline_respects_lines_and_nearest_does_not():
 
 def train_steps(folder, scenes, steps):
     torch.manual_seed(0)
-    run = Run(GeodesicUNet((8, 16), 4), folder, "cpu", steps=100)
+    run = Run(GeodesicUNet((8, 16), 4), scribble_loss, folder, "cpu", steps=100)
     run.resume()
     run.train(partial(scribble_batch, scenes, 2, 0), save_every=1, until=steps)
     return run.average.state_dict()
@@ -108,7 +108,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
     train_steps(tmp_path, scenes, 3)
     checkpoint = tmp_path / "state.pt"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    run = Run(GeodesicUNet((8, 16), 4), tmp_path, "cpu", 4)
+    run = Run(GeodesicUNet((8, 16), 4), scribble_loss, tmp_path, "cpu", 4)
     run.resume()
     assert run.step == 2 and "damaged" in capsys.readouterr().out
 

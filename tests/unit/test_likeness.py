@@ -1,0 +1,123 @@
+"""The reference colorizer that ships: its network, and the pairs it learns from."""
+
+import numpy as np
+import pytest
+import torch
+from lineart_colorize.models import registry
+from lineart_colorize.models.geodesic.network import GeodesicUNet
+from lineart_colorize.models.likeness.network import CARRIED, HEAD, Likeness, config, extract
+from lineart_colorize.training.canvas import Canvas
+from lineart_colorize.training.characters import begin, pair
+from lineart_colorize.training.curves import Pose
+from lineart_colorize.training.figures import draw_character
+from lineart_colorize.training.losses import reference_loss
+from lineart_colorize.training.palette import Style
+from lineart_colorize.training.references import bend, bent, posed, reference_batch
+
+TINY = {"widths": (8, 16), "detail": 8}
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return Likeness(**TINY).eval()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 90), (33, 40)])
+@torch.no_grad()
+def test_any_drawing_meets_any_reference(network, size):
+    line, reference = torch.rand(2, 1, *size), torch.rand(2, 3, 70, 20)
+    carried = network.match(line, reference)
+    assert carried.shape[:2] == (2, CARRIED)
+    output = network(torch.randn(2, 3, *size), torch.zeros(2), 2 * line - 1, carried)
+    assert output.shape == (2, 3, *size) and output.isfinite().all()
+
+
+@torch.no_grad()
+def test_each_head_carries_colours_of_the_reference(network):
+    """Weighted means of the reference's colours lie between its extremes; of one colour they are that colour."""
+    line = torch.rand(1, 1, 64, 64)
+    reference = torch.rand(1, 3, 64, 64)
+    colours = network.match(line, reference).unflatten(1, (-1, HEAD))[:, :, :3]
+    low, high = (2 * reference - 1).aminmax()
+    assert colours.min() >= low - 1e-5 and colours.max() <= high + 1e-5
+    flat = network.match(line, torch.full((1, 3, 64, 64), 0.75)).unflatten(1, (-1, HEAD))
+    torch.testing.assert_close(flat[:, :, :3], torch.full_like(flat[:, :, :3], 0.5))
+    torch.testing.assert_close(flat[:, :, 3], torch.full_like(flat[:, :, 3], 0.25))
+
+
+def test_files_tell_the_two_shipped_networks_apart(network):
+    assert config(network.state_dict()) == TINY
+    assert registry.identify(network.state_dict()).system == "likeness"
+    assert registry.identify(GeodesicUNet(**TINY).state_dict()).system == "geodesic"
+
+
+def test_lines_of_a_reference_are_black_on_white():
+    picture = torch.ones(1, 3, 32, 32)
+    picture[..., 15:17] = 0
+    lines = extract(picture)
+    assert lines[..., 15:17].max() < 0.1 and lines[..., :12].min() > 0.9
+
+
+def test_a_pair_shows_the_same_figure_in_the_same_colours_elsewhere():
+    same = 0
+    for seed in range(6):
+        first, second = np.split(pair(seed, 64), 2)
+        assert (first != second).any()
+        tones = [{tuple(c) for c in planes[:3].reshape(3, -1).T // 24} for planes in (first, second)]
+        same += len(tones[0] & tones[1]) / min(map(len, tones))
+    assert same / 6 > 0.35
+    assert (pair(3, 64) == pair(3, 64)).all() and (pair(3, 64) != pair(4, 64)).any()
+
+
+def test_what_the_edge_cuts_off_does_not_change_the_rest_of_a_figure():
+    """The same number of layers, and the same draws left, whether a figure is in the picture or far outside."""
+    ends = []
+    for centre in ((0.5, 0.4), (0.95, 0.9), (9.0, 9.0)):
+        canvas = Canvas(np.random.default_rng(0), 48, 48, 1.0, grain=np.random.default_rng(0))
+        style = Style(np.random.default_rng(1))
+        style.texture = 0.05
+        begin(canvas, style, 5)
+        draw_character(canvas, style, Pose(centre, 0.3))
+        ends.append((canvas.layers, canvas.rng.bit_generator.state["state"]["state"]))
+    assert ends[0] == ends[1] == ends[2]
+
+
+def test_a_bent_reference_has_the_colours_of_its_picture():
+    picture = torch.tensor([0.2, 0.5, 0.9])[:, None, None].expand(-1, 64, 64)
+    warped = bend(np.random.default_rng(0), picture)
+    inside = warped[:, 24:40, 24:40]
+    torch.testing.assert_close(inside, picture[:, 24:40, 24:40], atol=0.01, rtol=0)
+
+
+def test_drawing_and_reference_change_their_colours_alike():
+    """Under exchanged channels and gamma, a pair's reference still is the better match than another pair's."""
+    pairs = np.stack([pair(seed, 64) for seed in range(2)])
+    for seed in range(4):
+        _, reference, truth = posed(np.random.default_rng(seed), pairs[0])
+        assert reference.shape == truth.shape == (3, 64, 64) and 0 <= reference.min() <= reference.max() <= 1
+        line, reference, truth = bent(np.random.default_rng(seed), pairs[0][:5])
+        assert line.shape == (1, 64, 64)
+        assert (reference.mean((1, 2)) - truth.mean((1, 2))).abs().max() < 0.35
+
+
+def test_batch_number_decides_its_content():
+    pairs = np.stack([pair(seed, 32) for seed in range(3)])
+    first, again = (reference_batch(pairs[:, :5], pairs, 4, 0, 7) for _ in range(2))
+    assert first[0].shape == (4, 4, 32, 32) and first[1].shape == (4, 3, 32, 32)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[1], reference_batch(pairs[:, :5], pairs, 4, 0, 8)[1])
+
+
+def test_a_few_steps_lower_the_loss(network):
+    pairs = np.stack([pair(seed, 32) for seed in range(2)])
+    guidance, truth = reference_batch(pairs[:, :5], pairs, 4, 0, 0)
+    optimizer = torch.optim.Adam(network.train().parameters(), 3e-3)
+    losses = []
+    for _ in range(12):
+        loss = reference_loss(network, truth, guidance, torch.Generator().manual_seed(0))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
