@@ -38,17 +38,29 @@ def scribble_loss(network, picture, guidance, generator):
     return edm_loss(network, picture, [guidance], sigma, noise)
 
 
-def reference_loss(network, picture, guidance, generator, carried=0.5):
-    """Likeness': `edm_loss`, mostly at levels where only the reference speaks, and the error of the carried colours.
+def reference_loss(network, picture, guidance, generator, carried=0.5, matched=0.1):
+    """Likeness': `edm_loss`, mostly at levels where only the reference speaks, and how well places are matched.
 
-    guidance (B, 4, H, W) in 0..1: the drawing and its reference.
+    guidance (B, 10, H, W): the drawing and its reference in 0..1, then the tags of both, see references.py.
     """
     sigma, noise = draw_noise(picture, draw_sigma(len(picture), generator, blind=0.75), generator)
-    line, reference = guidance.split([1, 3], dim=1)
-    found = network.match(line, reference)
+    line, reference, *tags = guidance.split([1, 3, 3, 3], dim=1)
+    found, query, key = network.compare(line, reference)
     wanted = F.interpolate(picture, found.shape[-2:], mode="area")
     off = (found[:, :3].float() - wanted).abs().mean()
-    return edm_loss(network, picture, [2 * line - 1, found], sigma, noise) + carried * off
+    missed = match_loss(query, key, *(tag[..., 2::4, 2::4].flatten(2).mT for tag in tags))
+    return edm_loss(network, picture, [2 * line - 1, found], sigma, noise) + carried * off + matched * missed
+
+
+def match_loss(query, key, wanted, offered):
+    """Mean of -ln of the attention that falls on places with the same tag, over the places that have some.
+
+    query (B, n, C), key (B, m, C), wanted (B, n, T), offered (B, m, T): the same within less than 1 in each of T.
+    """
+    same = (wanted[:, :, None] - offered[:, None]).abs().amax(-1) < 1  # (B, n, m)
+    scores = (query @ key.mT).float()
+    share = scores.masked_fill(~same, -1e4).logsumexp(-1) - scores.logsumexp(-1)
+    return -share[same.any(-1)].sum() / same.any(-1).sum().clamp(min=1)
 
 
 def draw_noise(picture, sigma, generator):

@@ -38,9 +38,11 @@ class Likeness(UNet):
 
         line (B, 1, H, W) with white = 1 and reference (B, 3, H', W'), 0..1, any sizes.
         """
-        drawn = extract(reference)
-        line, reference = (place(picture) for picture in (line, torch.cat([drawn, reference], dim=1)))
-        return self.matcher(line, reference)
+        return self.compare(line, reference)[0]
+
+    def compare(self, line, reference):
+        """`match`, and what the first head compared: queries (B, h w, HEAD) and keys (B, h' w', HEAD)."""
+        return self.matcher(place(line), place(torch.cat([extract(reference), reference], dim=1)))
 
     def forward(self, x, t, line, carried):
         """x (B, 3, H, W) scaled by c_in, t (B,) = ln(sigma) / 4, line (B, 1, H, W) in -1..1, carried of `match`."""
@@ -83,7 +85,7 @@ class Matcher(nn.Module):
         self.value = layers.Conv2d(coarse, HEADS * (HEAD - COLOUR), 1)
 
     def forward(self, drawing, reference):
-        wanted, offered = self.compare(drawing, reference)
+        wanted, offered = self.describe(drawing, reference)
         colour = F.avg_pool2d(reference[:, 1:4], 4)
         colour = torch.cat([colour, colour.square().mean(1, keepdim=True)], dim=1)
         q, k, v = (
@@ -93,9 +95,9 @@ class Matcher(nn.Module):
         colour = rearrange(colour, "b c y x -> b 1 (y x) c").expand(-1, HEADS, -1, -1)
         k = F.normalize(k, dim=-1)  # the length of q alone says how sure a place is
         found = F.scaled_dot_product_attention(q, k, torch.cat([colour, v], dim=-1), scale=1.0)
-        return rearrange(found, "b n (y x) c -> b (n c) y x", y=wanted.shape[-2])
+        return rearrange(found, "b n (y x) c -> b (n c) y x", y=wanted.shape[-2]), q[:, 0], k[:, 0]
 
-    def compare(self, *pictures):
+    def describe(self, *pictures):
         """Features (B, C, h/4, w/4) of both pictures, each knowing of the other."""
         fine = [self.fine(self.stem(F.pixel_unshuffle(picture, 2))) for picture in pictures]
         a, b = (self.coarse(features) for features in fine)

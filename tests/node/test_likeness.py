@@ -62,7 +62,7 @@ def test_the_whole_reference_is_seen(model, picture, matches):
     """Of another shape than the drawing, nothing of it is cut off."""
     line, _, _ = picture
     positive, _ = ReferenceTokens.execute(torch.rand(1, 20, 90, 3), line=line).result
-    latent, image = colorize(model, positive=positive)
+    _, image = colorize(model, positive=positive)
     assert matches[0][1].shape == (1, 3, 20, 90)
     assert image.shape == (1, *line.shape[1:]) and image.isfinite().all()
 
