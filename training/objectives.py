@@ -53,7 +53,7 @@ class NoisePrediction(nn.Module):
 class Reconstruction(nn.Module):
     """AnimeDiffusion's phase 2: the picture, inverted, and sampled again with gradients through all steps.
 
-    frugal  keep no activations of a step, but compute them again for its gradients: a tenth of the memory
+    frugal  keep no activations of a step, but compute them again for its gradients: less memory, more time
     """
 
     def __init__(self, network, frugal=False):

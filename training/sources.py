@@ -40,8 +40,8 @@ class Scenes:
 class Characters:
     """Procedural characters drawn twice in other poses, with the same colours and ink; kept in `cache`."""
 
-    def __init__(self, cache, count, size):
-        self.planes = pictures(cache, count, size, draw=characters.pair, planes=characters.PLANES)
+    def __init__(self, cache, count, size, first_seed=0):
+        self.planes = pictures(cache, count, size, first_seed, characters.pair, characters.PLANES)
 
     def __call__(self, rng):
         planes = self.planes[rng.integers(len(self.planes))]
