@@ -32,26 +32,6 @@ def edm_loss(network, picture, conditions, sigma, noise, structure=0.5):
     return error + structure * (1 - ssim((denoised + 1) / 2, (picture + 1) / 2).mean())
 
 
-def scribble_loss(network, picture, guidance, generator):
-    """Geodesic's: `edm_loss` at noise levels of `draw_sigma`."""
-    sigma, noise = draw_noise(picture, draw_sigma(len(picture), generator), generator)
-    return edm_loss(network, picture, [guidance], sigma, noise)
-
-
-def reference_loss(network, picture, guidance, generator, carried=0.5, matched=0.1):
-    """Likeness': `edm_loss`, mostly at levels where only the reference speaks, and how well places are matched.
-
-    guidance (B, 10, H, W): the drawing and its reference in 0..1, then the tags of both, see references.py.
-    """
-    sigma, noise = draw_noise(picture, draw_sigma(len(picture), generator, blind=0.75), generator)
-    line, reference, *tags = guidance.split([1, 3, 3, 3], dim=1)
-    found, query, key = network.compare(line, reference)
-    wanted = F.interpolate(picture, found.shape[-2:], mode="area")
-    off = (found[:, :3].float() - wanted).abs().mean()
-    missed = match_loss(query, key, *(tag[..., 2::4, 2::4].flatten(2).mT for tag in tags))
-    return edm_loss(network, picture, [2 * line - 1, found], sigma, noise) + carried * off + matched * missed
-
-
 def match_loss(query, key, wanted, offered):
     """Mean of -ln of the attention that falls on places with the same tag, over the places that have some.
 
@@ -61,10 +41,6 @@ def match_loss(query, key, wanted, offered):
     scores = (query @ key.mT).float()
     share = scores.masked_fill(~same, -1e4).logsumexp(-1) - scores.logsumexp(-1)
     return -share[same.any(-1)].sum() / same.any(-1).sum().clamp(min=1)
-
-
-def draw_noise(picture, sigma, generator):
-    return sigma.to(picture.device), torch.randn(picture.shape, generator=generator).to(picture.device)
 
 
 def ssim(a, b, window=7):

@@ -1,4 +1,4 @@
-"""Training cases for reference colorizers: line art, a reference, and the picture they belong to.
+"""Training cases for Likeness: line art, a reference, the picture they belong to, and which places match.
 
 Tags tell which places belong together: two places with tags (3,) that differ by less than 1 in each number do. In a
 picture and its bent self, tags are the place in the picture, in steps of 4 px; in a pair, they are the colour.
@@ -14,17 +14,17 @@ NOWHERE = 1e4  # tag of what lies outside
 TONE = 0.06  # colours of a pair that differ by less are the same
 
 
-def reference_batch(pictures, pairs, size, seed, number):
-    """Batch `number` of a run: guidance (B, 10, H, W) and truth (B, 3, H, W) in -1..1.
+def matched_batch(pictures, pairs, size, seed, number):
+    """Batch `number` of a run: line (B, 1, H, W), reference, tags of the drawing, tags of the reference, picture.
 
-    guidance holds line (1) and reference (3) in 0..1, tags of the drawing (3) and of the reference (3). One half takes
-    the picture itself as reference, bent by a spline; in the other a pair's second picture serves.
+    All but the line (B, 3, H, W); pictures in -1..1. One half takes the picture itself as reference, bent by a spline;
+    in the other a pair's second picture serves.
     """
     rng = np.random.default_rng((seed, number))
     cases = [bent(rng, pictures[i]) for i in rng.integers(0, len(pictures), size // 2)]
     cases += [posed(rng, pairs[i]) for i in rng.integers(0, len(pairs), size - size // 2)]
-    *guidance, truth = (torch.stack(planes) for planes in zip(*cases, strict=True))
-    return torch.cat(guidance, dim=1), 2 * truth - 1
+    line, reference, *tags, truth = (torch.stack(planes) for planes in zip(*cases, strict=True))
+    return 2 * line - 1, 2 * reference - 1, *tags, 2 * truth - 1
 
 
 def bent(rng, planes, vary=True):

@@ -1,13 +1,15 @@
-"""Sampling without the host: Euler steps on Karras et al. 2022's noise levels, for evaluation and sample sheets."""
+"""Sampling without the host, for evaluation and sample sheets."""
 
 import torch
 
+from ..models.animediffusion import diffusion
 from ..models.edm import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
 from ..models.geodesic.network import guidance
+from .objectives import diffusart_gammas
 
 
 def karras(steps, rho=7.0):
-    """Noise levels (steps + 1,), the last one 0."""
+    """Karras et al. 2022's noise levels (steps + 1,), the last one 0."""
     ramp = torch.linspace(0, 1, steps) if steps > 1 else torch.zeros(1)
     high, low = SIGMA_MAX ** (1 / rho), SIGMA_MIN ** (1 / rho)
     return torch.cat([(high + ramp * (low - high)) ** rho, torch.zeros(1)])
@@ -22,11 +24,9 @@ def colorize(network, line, scribble, mask, steps, seed=0):
 
 @torch.no_grad()
 def colorize_after(network, line, reference, steps, seed=0):
-    """Likeness' pictures (B, 3, H, W) in 0..1 for line (B, 1, H, W) and reference (B, 3, H', W'), 0..1."""
-    device = next(network.parameters()).device
-    return sample(
-        network, [2 * line - 1, network.match(line.to(device), reference.to(device))], line.shape, steps, seed
-    )
+    """Likeness' pictures (B, 3, H, W) for line (B, 1, H, W) and reference (B, 3, H', W'), all 0..1."""
+    line, reference = (picture.to(next(network.parameters()).device) for picture in (line, reference))
+    return sample(network, [2 * line - 1, network.match(line, reference)], line.shape, steps, seed)
 
 
 def sample(network, conditions, shape, steps, seed):
@@ -43,3 +43,24 @@ def sample(network, conditions, shape, steps, seed):
         denoised = (x * SIGMA_DATA**2 / norm**2 + output * sigma * SIGMA_DATA / norm).clamp(-1, 1)
         x = denoised + (x - denoised) * following / sigma
     return ((x + 1) / 2).clamp(0, 1).cpu()
+
+
+def animediffusion(network, line, reference, seed=0):
+    """AnimeDiffusion's DDIM: pictures (B, 3, H, W) for line (B, 1, H, W) and reference (B, 3, H, W), all -1..1."""
+    x, *noises = _draws(reference, seed, diffusion.STEPS + 1)
+    *_, x = diffusion.ddim(network, x, line, reference, network.gammas, noises)
+    return x.clamp(-1, 1)
+
+
+def diffusart(network, line, scribble, mask, steps=20, seed=0):
+    """DDIM with Diffusart: pictures in -1..1 for line in -1..1, scribble and mask in 0..1."""
+    hints = network.hints(scribble, mask)
+    told = network.sketch(line, hints), *network.encode(line, hints)
+    x, *noises = _draws(scribble, seed, steps + 1)
+    *_, x = diffusion.ddim(lambda x, t, *_: network(x, t, *told), x, None, None, diffusart_gammas(), noises, 0.0, steps)
+    return x.clamp(-1, 1)
+
+
+def _draws(like, seed, count):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(like.shape, generator=generator).to(like) for _ in range(count)]

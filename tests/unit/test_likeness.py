@@ -10,9 +10,10 @@ from lineart_colorize.training.canvas import Canvas
 from lineart_colorize.training.characters import begin, pair
 from lineart_colorize.training.curves import Pose
 from lineart_colorize.training.figures import draw_character
-from lineart_colorize.training.losses import match_loss, reference_loss
+from lineart_colorize.training.losses import match_loss
+from lineart_colorize.training.objectives import Likeness as Objective
 from lineart_colorize.training.palette import Style
-from lineart_colorize.training.references import bend, place_tags, posed, reference_batch
+from lineart_colorize.training.references import bend, matched_batch, place_tags, posed
 
 TINY = {"widths": (8, 16), "detail": 8}
 
@@ -117,21 +118,22 @@ def test_drawing_and_reference_change_their_colours_alike():
 
 def test_batch_number_decides_its_content():
     pairs = np.stack([pair(seed, 32) for seed in range(3)])
-    first, again = (reference_batch(pairs[:, :5], pairs, 4, 0, 7) for _ in range(2))
-    assert first[0].shape == (4, 10, 32, 32) and first[1].shape == (4, 3, 32, 32)
+    first, again = (matched_batch(pairs[:, :5], pairs, 4, 0, 7) for _ in range(2))
+    assert [len(part[0]) for part in first] == [1, 3, 3, 3, 3]
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not torch.equal(first[1], reference_batch(pairs[:, :5], pairs, 4, 0, 8)[1])
+    assert not torch.equal(first[-1], matched_batch(pairs[:, :5], pairs, 4, 0, 8)[-1])
 
 
-def test_a_few_steps_lower_the_loss(network):
+def test_a_few_steps_lower_every_loss(network):
     pairs = np.stack([pair(seed, 128) for seed in range(2)])
-    guidance, truth = reference_batch(pairs[:, :5], pairs, 4, 0, 0)
-    optimizer = torch.optim.Adam(network.train().parameters(), 3e-3)
-    losses = []
+    batch = matched_batch(pairs[:, :5], pairs, 4, 0, 0)
+    objective = Objective(network.train())
+    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    history = []
     for _ in range(12):
-        loss = reference_loss(network, truth, guidance, torch.Generator().manual_seed(0))
+        losses = objective(batch, torch.Generator().manual_seed(0))
         optimizer.zero_grad()
-        loss.backward()
+        sum(losses.values()).backward()
         optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.9 * losses[0]
+        history.append({name: loss.item() for name, loss in losses.items()})
+    assert all(history[-1][name] < history[0][name] for name in ("picture", "carried", "matched"))
