@@ -91,7 +91,7 @@ def measured(picture, ends, forward):
     sides = dark[:, : 2 * WIDEST].flip(1), dark[:, 2 * WIDEST + 1 :]
     less, more = ((side / middle).clamp(max=1).cummin(1).values.sum(1) / 2 + 0.25 for side in sides)  # up to the paper
     narrow = torch.minimum(less, more)  # the other side may run on along another line
-    less, more = less.minimum(narrow + 2), more.minimum(narrow + 2)
+    less, more = less.minimum(2 * narrow + 1), more.minimum(2 * narrow + 1)
     return ends + normal * ((more - less) / 2)[:, None], ((less + more) / 2).clamp(min=THINNEST), 1 - middle[:, 0]
 
 

@@ -37,10 +37,13 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
     ),
     "LineartAugmentedReference": (["image", "seed", "strength", "jitter", "points"], ["IMAGE"]),
     "LineartFinish": (["image", "line"], ["IMAGE"]),
-    "LineExtract": (["image", "method", "invert", "network"], ["lines", "ink"]),
+    "LineExtract": (["image", "method", "invert", "network", "lengths_for"], ["lines", "ink"]),
     "LineartSubjectMask": (["image", "network", "image_is", "grow"], ["mask"]),
     "LineartCleanUp": (
-        ["image", "even_paper", "split_pencils", "screentone", "sure", "faint", "despeckle", "width"],
+        [
+            *("image", "even_paper", "split_pencils", "screentone", "sure", "faint", "despeckle", "width"),
+            *("line_width", "gaps", "lengths_for"),
+        ],
         ["lines", "ink", "blue", "red"],
     ),
 }
