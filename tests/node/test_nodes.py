@@ -38,6 +38,7 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
     "LineartAugmentedReference": (["image", "seed", "strength", "jitter", "points"], ["IMAGE"]),
     "LineartFinish": (["image", "line"], ["IMAGE"]),
     "LineExtract": (["image", "method", "invert", "network", "lengths_for"], ["lines", "ink"]),
+    "LineartSketch": (["image", "option", "application", "width", "height", "network"], ["sketch", "lines"]),
     "LineartSubjectMask": (["image", "network", "image_is", "grow"], ["mask"]),
     "LineartCleanUp": (
         [
