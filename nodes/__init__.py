@@ -10,6 +10,7 @@ from .lineart_correspondence import LineartCorrespondence
 from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
 from .lineart_network_loader import LineartNetworkLoader
+from .lineart_sketch import LineartSketch
 from .lineart_subject_mask import LineartSubjectMask
 from .lineart_text_heat_map import LineartTextHeatMap
 from .lineart_text_manipulation import LineartTextManipulation
@@ -22,6 +23,7 @@ NODES = [
     LineExtract,
     LineartCleanUp,
     LineartSubjectMask,
+    LineartSketch,
     ScribbleEncoder,
     ReferenceTokens,
     LineartTextManipulation,

@@ -12,6 +12,16 @@ TEXT_CLIP = "CLIP ViT-H from CLIPLoader, the one whose CLIP_VISION saw the refer
 
 LineartNetwork = io.Custom("LINEART_NETWORK")  # a ModelPatcher of a one-pass network
 
+LENGTHS_FOR = io.Int.Input(
+    "lengths_for",
+    default=0,
+    min=0,
+    max=16384,
+    optional=True,
+    tooltip="The longer side of the picture that lengths are meant for: on one twice as large they double. "
+    "0: they are pixels of the picture as it is.",
+)
+
 
 def threshold(number, default):
     """One of the four that part the bands of LineartTextManipulation and LineartTextHeatMap."""

@@ -52,10 +52,14 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
         ["heat map", "similarity"],
     ),
     "LineartFinish": (["image", "line"], ["IMAGE"]),
-    "LineExtract": (["image", "method", "invert", "network"], ["lines", "ink"]),
+    "LineExtract": (["image", "method", "invert", "network", "lengths_for"], ["lines", "ink"]),
+    "LineartSketch": (["image", "option", "application", "width", "height", "network"], ["sketch", "lines"]),
     "LineartSubjectMask": (["image", "network", "image_is", "grow"], ["mask"]),
     "LineartCleanUp": (
-        ["image", "even_paper", "split_pencils", "screentone", "sure", "faint", "despeckle", "width"],
+        [
+            *("image", "even_paper", "split_pencils", "screentone", "sure", "faint", "despeckle", "width"),
+            *("line_width", "gaps", "lengths_for"),
+        ],
         ["lines", "ink", "blue", "red"],
     ),
 }
