@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..models.animediffusion import diffusion
 from ..models.diffusart.network import SCHEDULE
+from ..models.likeness import network as likeness
 from ..models.scft import losses
 from .losses import draw_sigma, edm_loss, match_loss
 
@@ -50,8 +51,9 @@ class Likeness(nn.Module):
         wanted = F.interpolate(picture, found.shape[-2:], mode="area")
         wanted_tags, offered_tags = (tag[..., 2::4, 2::4].flatten(2).mT for tag in tags)  # one for each cell
         some = torch.randperm(query.shape[1], generator=generator)[: query.shape[1] // 4]
+        guidance = likeness.guidance((line + 1) / 2, found)
         return {
-            "picture": edm_loss(self.network, picture, [line, found], sigma, noise),
+            "picture": edm_loss(self.network, picture, [guidance, found], sigma, noise),
             "carried": 0.5 * (found[:, :3] - wanted).abs().mean(),
             "matched": 0.1 * match_loss(query[:, some], key, wanted_tags[:, some], offered_tags),
         }

@@ -5,6 +5,7 @@ import torch
 from ..models.animediffusion import diffusion
 from ..models.edm import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
 from ..models.geodesic.network import guidance
+from ..models.likeness import network as likeness
 from .objectives import diffusart_gammas
 
 
@@ -26,7 +27,8 @@ def colorize(network, line, scribble, mask, steps, seed=0):
 def colorize_after(network, line, reference, steps, seed=0):
     """Likeness' pictures (B, 3, H, W) for line (B, 1, H, W) and reference (B, 3, H', W'), all 0..1."""
     line, reference = (picture.to(next(network.parameters()).device) for picture in (line, reference))
-    return sample(network, [2 * line - 1, network.match(line, reference)], line.shape, steps, seed)
+    carried = network.match(line, reference)
+    return sample(network, [likeness.guidance(line, carried), carried], line.shape, steps, seed)
 
 
 def sample(network, conditions, shape, steps, seed):

@@ -1,8 +1,8 @@
 """Likeness as a ComfyUI MODEL."""
 
+from functools import cache
 from typing import ClassVar
 
-import comfy.conds
 import comfy.model_base
 import torch.nn.functional as F
 
@@ -10,7 +10,7 @@ from .. import keys
 from ..edm import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
 from ..host.colorizer import HostedNetwork, PixelColorizer, PixelConfig
 from ..host.conds import CONDReduced, as_planes, fit_line, on_paper
-from .network import Likeness
+from .network import Likeness, guidance
 
 REDUCTION = 4  # of what is carried: an area of the picture takes its part of it
 
@@ -32,11 +32,16 @@ class LikenessModel(PixelColorizer):
         return as_planes(noise, line, on_paper(entry[keys.REFERENCE], entry.get(keys.REFERENCE_MASK)))
 
     def network_conds(self, line, reference):
-        def carried():
-            found = self.diffusion_model.match(line, reference)
-            return F.interpolate(found, [-(-side // REDUCTION) for side in line.shape[-2:]], mode="bilinear")
+        carried = cache(lambda: self.diffusion_model.match(line, reference))
 
-        return {"line": comfy.conds.CONDNoiseShape(2 * line - 1), "carried": CONDReduced(carried, REDUCTION)}
+        def hint():
+            cells = [-(-side // REDUCTION) for side in line.shape[-2:]]
+            return F.interpolate(carried(), cells, mode="bilinear")
+
+        return {
+            "guidance": CONDReduced(lambda: guidance(line, carried()), 1),
+            "hint": CONDReduced(hint, REDUCTION),
+        }
 
 
 class Config(PixelConfig):

@@ -14,11 +14,13 @@ from einops import rearrange
 from ..edm import UNet, sizes
 from ..layers import Layers
 from ..line import xdog
+from .spreading import spread
 
 MATCHED = 128  # px: pictures are compared at this side, or at the same area if they are not square
 HEADS, HEAD = 4, 32  # of the comparison
 COLOUR = 4  # of what a head carries: R, G, B in -1..1 and the mean of their squares, which tells how sure it is
 CARRIED = HEADS * HEAD
+GUIDANCE = 1 + COLOUR + 3  # line, what the first head carries, its colours spread between the lines
 
 
 def config(state_dict):
@@ -27,10 +29,10 @@ def config(state_dict):
 
 
 class Likeness(UNet):
-    """F of a noisy picture (B, 3, H, W) of any size, given its noise level, the drawing and `match`."""
+    """F of a noisy picture (B, 3, H, W) of any size, given its noise level, `guidance`, and `match` as its hint."""
 
     def __init__(self, widths=(32, 64, 128, 208), detail=16, dtype=None, device=None, operations=nn):
-        super().__init__(1 + COLOUR, widths, detail, CARRIED, dtype, device, operations)
+        super().__init__(GUIDANCE, widths, detail, CARRIED, dtype, device, operations)
         self.matcher = Matcher(Layers(operations, dtype, device))
 
     def match(self, line, reference):
@@ -44,10 +46,18 @@ class Likeness(UNet):
         """`match`, and what the first head compared: queries (B, h w, HEAD) and keys (B, h' w', HEAD)."""
         return self.matcher(place(line), place(torch.cat([extract(reference), reference], dim=1)))
 
-    def forward(self, x, t, line, carried):
-        """x (B, 3, H, W) scaled by c_in, t (B,) = ln(sigma) / 4, line (B, 1, H, W) in -1..1, carried of `match`."""
-        colour = F.interpolate(carried[:, :COLOUR], x.shape[-2:], mode="bilinear")
-        return super().forward(x, t, torch.cat([line, colour], dim=1), carried)
+
+def guidance(line, carried):
+    """What the network reads besides the noisy picture, (B, GUIDANCE, H, W) in -1..1.
+
+    line (B, 1, H, W) in 0..1, white = 1; carried as `Likeness.match` gives it.
+    """
+    found = F.interpolate(carried[:, :COLOUR].to(line), line.shape[-2:], mode="bilinear")
+    colour, squares = found.split([3, 1], dim=1)
+    with torch.no_grad():
+        doubt = (squares - colour.square().mean(1, keepdim=True)).clamp(min=0)
+        evened = spread(line, colour, doubt)
+    return torch.cat([2 * line - 1, found, evened], dim=1)
 
 
 def extract(picture):

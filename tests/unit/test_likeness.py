@@ -5,7 +5,8 @@ import pytest
 import torch
 from lineart_colorize.models import registry, tps
 from lineart_colorize.models.geodesic.network import GeodesicUNet
-from lineart_colorize.models.likeness.network import CARRIED, HEAD, Likeness, config, extract
+from lineart_colorize.models.likeness.network import CARRIED, HEAD, Likeness, config, extract, guidance
+from lineart_colorize.models.likeness.spreading import spread
 from lineart_colorize.training.canvas import Canvas
 from lineart_colorize.training.characters import begin, pair
 from lineart_colorize.training.curves import Pose
@@ -30,7 +31,7 @@ def test_any_drawing_meets_any_reference(network, size):
     line, reference = torch.rand(2, 1, *size), torch.rand(2, 3, 70, 20)
     carried = network.match(line, reference)
     assert carried.shape[:2] == (2, CARRIED)
-    output = network(torch.randn(2, 3, *size), torch.zeros(2), 2 * line - 1, carried)
+    output = network(torch.randn(2, 3, *size), torch.zeros(2), guidance(line, carried), carried)
     assert output.shape == (2, 3, *size) and output.isfinite().all()
 
 
@@ -45,6 +46,22 @@ def test_each_head_carries_colours_of_the_reference(network):
     flat = network.match(line, torch.full((1, 3, 64, 64), 0.75)).unflatten(1, (-1, HEAD))
     torch.testing.assert_close(flat[:, :, :3], torch.full_like(flat[:, :, :3], 0.5))
     torch.testing.assert_close(flat[:, :, 3], torch.full_like(flat[:, :, 3], 0.25))
+
+
+def test_colours_even_out_between_the_lines_and_not_across():
+    line = torch.ones(1, 1, 48, 64)
+    line[..., 30:32] = 0
+    colour = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0)) * 0.2
+    colour[:, 0, :, 31:] += 0.8
+    doubt = torch.zeros(1, 1, 48, 64)
+    doubt[..., :10, :] = 1
+    colour[:, 2, :10] = 1
+    evened = spread(line, colour, doubt)
+    left, right = evened[..., :30], evened[..., 32:]
+    assert left[:, 0].max() < 0.2 and right[:, 0].min() > 0.8, "the line holds"
+    assert left[:, 1].std() < 0.3 * colour[:, 1, :, :30].std(), "even on each side"
+    assert evened[:, 2, 12:, :30].mean() < 0.3, "doubtful colours have little say"
+    torch.testing.assert_close(spread(line.mT, colour.mT, doubt.mT).mT, evened, atol=0.1, rtol=0)
 
 
 def test_files_tell_the_two_shipped_networks_apart(network):
