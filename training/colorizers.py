@@ -43,6 +43,13 @@ def read(path):
         raise ValueError("The file is damaged, or holds more than tensors.") from error
 
 
+def system_of(path):
+    """What a file is by the names of registry.py, or None; ValueError for one that cannot be read."""
+    contents = read(path)
+    found = find(unwrap(contents), KINDS[kind_of(contents)][0])
+    return found and found.system
+
+
 def kind_of(contents):
     """The one of registry.KINDS that contents of a file belong to; the first if to none, which then says so."""
     state_dict = unwrap(contents)
