@@ -153,7 +153,7 @@ def test_odd_pictures_give_a_sketch(application, option, image):
 
 
 def test_a_sketch_without_a_drawing_network_is_one_sentence(load):
-    with pytest.raises(ValueError, match="The option extract needs a network: .* sketchkeras or anime2sketch or manga"):
+    with pytest.raises(ValueError, match=r"The option extract needs a network: .* sketchkeras or anime2sketch"):
         LineartSketch.execute(picture(), "extract")
     with pytest.raises(ValueError, match="manga or realistic network, but a isnet network is connected"):
         LineartSketch.execute(picture(), "extract", network=load("isnet"))

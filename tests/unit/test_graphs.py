@@ -91,6 +91,11 @@ def test_a_file_of_the_browser_becomes_a_graph_of_the_host():
     }
 
 
+def test_a_file_older_than_a_widget_gets_its_default():
+    old = {**WORKFLOW, "nodes": [{**WORKFLOW["nodes"][2], "inputs": [], "widgets_values": [5, "randomize"]}]}
+    assert graphs.from_workflow(old, INFO) == {"3": graphs.node("Sampler", seed=5, steps=20, cfg=1.0)}
+
+
 def test_links_from_a_muted_node_are_dropped():
     muted = {
         **WORKFLOW,
