@@ -59,10 +59,13 @@ def table_line(row):
     )
 
 
-def medians(*actions, runs=9):
-    """Median milliseconds of each action, called in turns so a busy moment of the machine hits all alike."""
+def medians(*actions, runs=9, warm=False):
+    """Median milliseconds of each action, called in turns so a busy moment of the machine hits all alike.
+
+    warm: each was called before, so that none has to be now
+    """
     times = [[] for _ in actions]
-    for action in actions:
+    for action in () if warm else actions:
         action()
     for _ in range(runs):
         for action, spent in zip(actions, times, strict=True):
