@@ -13,8 +13,9 @@ from torch.utils.checkpoint import checkpoint
 
 from ..models.animediffusion import diffusion
 from ..models.diffusart.network import SCHEDULE
+from ..models.likeness import network as likeness
 from ..models.scft import losses
-from .losses import draw_sigma, edm_loss
+from .losses import draw_sigma, edm_loss, match_loss
 
 
 class Geodesic(nn.Module):
@@ -28,7 +29,34 @@ class Geodesic(nn.Module):
         guidance, picture = case
         sigma = draw_sigma(len(picture), generator).to(picture)
         noise = normal(picture, generator)
-        return {"loss": edm_loss(self.network, picture, guidance, sigma, noise)}
+        return {"loss": edm_loss(self.network, picture, [guidance], sigma, noise)}
+
+
+class Likeness(nn.Module):
+    """Denoising, mostly at levels where only the reference speaks. Cases: line, reference, tags of both, picture.
+
+    Two more losses teach the matching: the error of the colours that the first head carries, and how little of its
+    attention falls on the right places.
+    """
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, case, generator):
+        line, reference, *tags, picture = case
+        sigma = draw_sigma(len(picture), generator, blind=0.75).to(picture)
+        noise = normal(picture, generator)
+        found, query, key = self.network.compare((line + 1) / 2, (reference + 1) / 2)
+        wanted = F.interpolate(picture, found.shape[-2:], mode="area")
+        wanted_tags, offered_tags = (tag[..., 2::4, 2::4].flatten(2).mT for tag in tags)  # one for each cell
+        some = torch.randperm(query.shape[1], generator=generator)[: query.shape[1] // 4]
+        guidance = likeness.guidance((line + 1) / 2, found)
+        return {
+            "picture": edm_loss(self.network, picture, [guidance, found], sigma, noise),
+            "carried": 0.5 * (found[:, :3] - wanted).abs().mean(),
+            "matched": 0.1 * match_loss(query[:, some], key, wanted_tags[:, some], offered_tags),
+        }
 
 
 class NoisePrediction(nn.Module):

@@ -11,11 +11,13 @@ from ..models import tps
 from ..models.animediffusion.network import AnimeDiffusion
 from ..models.diffusart.network import Diffusart
 from ..models.geodesic.network import GeodesicUNet
+from ..models.likeness.network import Likeness
 from ..models.scft.losses import VGG19
 from ..models.scft.network import Discriminator, Generator
-from . import objectives, sampling
+from . import characters, objectives, sampling
 from .dataset import ReferenceCases, ScribbleCases, scribble_batch
 from .pictures import pictures
+from .references import matched_batch
 from .sources import Characters, Folder, Scenes
 from .trainer import Part, Run, adamw
 
@@ -29,6 +31,23 @@ def geodesic(options):
         scenes = pictures(options.out, options.drawings, options.size)
     weights = go(options, [part], partial(scribble_batch, scenes, options.batch, options.seed)).weights()
     return {name: tensor.half() for name, tensor in weights.items()}
+
+
+def likeness(options):
+    network = Likeness((8, 16), 8) if options.smoke else Likeness()
+    part = Part(objectives.Likeness(network), adamw(network, options.lr, (0.9, 0.98)))
+    with options.machine.main_process_first():
+        scenes = pictures(options.out, options.drawings, options.size)
+        pairs = pictures(options.out, options.drawings, options.size, 0, characters.pair, characters.PLANES)
+    cases = partial(matched_batch, scenes, pairs)
+    line, reference, _, _, truth = cases(4, options.seed, SHEET)
+    show = reference_sheet(lambda _: (line, reference, truth), after)
+    weights = go(options, [part], partial(cases, options.batch, options.seed), show).weights()
+    return {name: tensor.half() for name, tensor in weights.items()}
+
+
+def after(network, line, reference):
+    return 2 * sampling.colorize_after(network, (line + 1) / 2, (reference + 1) / 2, steps=1) - 1
 
 
 def animediffusion(options):

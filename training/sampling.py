@@ -3,7 +3,9 @@
 import torch
 
 from ..models.animediffusion import diffusion
-from ..models.geodesic.network import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN, guidance
+from ..models.edm import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
+from ..models.geodesic.network import guidance
+from ..models.likeness import network as likeness
 from .objectives import diffusart_gammas
 
 
@@ -16,16 +18,30 @@ def karras(steps, rho=7.0):
 
 @torch.no_grad()
 def colorize(network, line, scribble, mask, steps, seed=0):
-    """Pictures (B, 3, H, W) in 0..1 for line (B, 1, H, W), scribble (B, 3, H, W) and mask (B, 1, H, W), 0..1."""
+    """Geodesic's pictures (B, 3, H, W) for line (B, 1, H, W), scribble (B, 3, H, W) and mask (B, 1, H, W), all 0..1."""
+    told = guidance(line, scribble, mask)
+    return sample(network, [told], line.shape, steps, seed)
+
+
+@torch.no_grad()
+def colorize_after(network, line, reference, steps, seed=0):
+    """Likeness' pictures (B, 3, H, W) for line (B, 1, H, W) and reference (B, 3, H', W'), all 0..1."""
+    line, reference = (picture.to(next(network.parameters()).device) for picture in (line, reference))
+    carried = network.match(line, reference)
+    return sample(network, [likeness.guidance(line, carried), carried], line.shape, steps, seed)
+
+
+def sample(network, conditions, shape, steps, seed):
+    """Pictures (B, 3, H, W) in 0..1 from noise of the seed, `shape` (B, ..., H, W)."""
     device = next(network.parameters()).device
-    told = guidance(line, scribble, mask).to(device)
-    noise = torch.randn(scribble.shape, generator=torch.Generator().manual_seed(seed)).to(device)
+    conditions = [condition.to(device) for condition in conditions]
     sigmas = karras(steps)
+    noise = torch.randn(shape[0], 3, *shape[-2:], generator=torch.Generator().manual_seed(seed)).to(device)
     x = noise * (sigmas[0] ** 2 + 1).sqrt()  # as the host starts: noise on a picture of unit variance
     for sigma, following in zip(sigmas.tolist(), sigmas[1:].tolist(), strict=False):
         norm = (sigma**2 + SIGMA_DATA**2) ** 0.5
         t = torch.full((len(x),), sigma, device=device).log() / 4
-        output = network(x / norm, t, told)
+        output = network(x / norm, t, *conditions)
         denoised = (x * SIGMA_DATA**2 / norm**2 + output * sigma * SIGMA_DATA / norm).clamp(-1, 1)
         x = denoised + (x - denoised) * following / sigma
     return ((x + 1) / 2).clamp(0, 1).cpu()

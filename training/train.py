@@ -53,6 +53,10 @@ def parser():
     one.add_argument("--drawings", type=positive, default=8000, help="scenes to draw and keep [%(default)s]")
     one.set_defaults(file="geodesic_scribble")
 
+    one = add(names, "likeness", recipes.likeness, "the reference colorizer that ships", 128, 16, 3400, 1e-3, "bf16")
+    one.add_argument("--drawings", type=positive, default=8000, help="scenes and pairs to draw and keep [%(default)s]")
+    one.set_defaults(file="likeness_reference")
+
     one = add(names, "animediffusion", recipes.animediffusion, "diffusion after a reference", 256, 32, 300_000, 1e-4)
     of_pictures(one, narrow=(1, 2)), of_references(one, jitter=0)
     one.add_argument("--dropout", type=share, default=0.0, help="share of white references, for cfg > 1 [%(default)s]")

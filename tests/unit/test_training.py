@@ -64,12 +64,12 @@ def test_loss_is_least_for_the_truth():
     sigma = draw_sigma(3, torch.Generator().manual_seed(0))
     s = sigma.view(-1, 1, 1, 1)
 
-    def perfect(x, t, guidance):
+    def perfect(x, t):
         noisy = x * (s**2 + 0.25).sqrt()
         return (truth - 0.25 / (s**2 + 0.25) * noisy) / (s * 0.5 / (s**2 + 0.25).sqrt())
 
-    assert edm_loss(perfect, truth, None, sigma, noise) < 1e-4
-    assert edm_loss(lambda *a: perfect(*a) + 0.5, truth, None, sigma, noise) > 0.2
+    assert edm_loss(perfect, truth, [], sigma, noise) < 1e-4
+    assert edm_loss(lambda *a: perfect(*a) + 0.5, truth, [], sigma, noise) > 0.2
 
 
 def test_stroke_error_counts_grey_levels_under_strokes():
