@@ -1,5 +1,8 @@
 """What of a reference picture counts."""
 
+import torch
+import torch.nn.functional as F
+
 from .image import repeat_batch, resize, rgb
 
 
@@ -14,3 +17,13 @@ def read_reference(reference, mask=None):
     mask = resize(mask.nan_to_num(0)[..., None].to(reference), *reference.shape[1:3])[..., 0].clamp(0, 1)
     batch = max(len(reference), len(mask))
     return repeat_batch(reference, batch), repeat_batch(mask, batch)
+
+
+def without_figures(reference, figures, threshold):
+    """The ground of a reference: white wherever the mask of its figures, soft and of the same size, is not below."""
+    return torch.where(figures < threshold, reference, torch.ones_like(reference))
+
+
+def stretch(planes, height, width):
+    """Planes (B, C, h, w) at another size and proportion as the published encoders take them: sharp, overshooting."""
+    return F.interpolate(planes, (height, width), mode="bicubic")
