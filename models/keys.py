@@ -12,6 +12,7 @@ REFERENCE_MASK = "lineart_reference_mask"  # BHW, how far the reference counts
 REFERENCE_FOREGROUND = "lineart_reference_foreground"  # BHW, figures of the reference
 BACKGROUND = "lineart_background"  # BHWC, a background of its own
 TOKENS = "lineart_tokens"  # (B, n, C) of the reference, on both sides; the guided side has them as its tokens too
+WHOLE = "lineart_whole"  # (B, m, C), CLIP's token of each of the m references as a whole, whose others are the n
 BACKGROUND_TOKENS = "lineart_background_tokens"  # (B, n, C) of the background, or of the reference without its figures
 VAE = "lineart_vae"  # VAE, for latents that need the size of the noise
 OPTIONS = "lineart_options"  # dict of numbers, see reading.Options

@@ -67,7 +67,7 @@ class ReferenceModel(comfy.model_base.BaseModel):
         super().__init__(config, device=device, unet_model=self.unet)
         self.predict(config.prediction)
         self.encoders = {}
-        self.made = weakref.WeakValueDictionary()
+        self.made = weakref.WeakSet()  # of `Once`
 
     def predict(self, prediction):
         """Read the network's output as "eps" or "v"."""
@@ -194,10 +194,10 @@ class ReferenceModel(comfy.model_base.BaseModel):
 
     def once(self, make, *about):
         """What `make` gives, made when first needed, for all conditions of a run that ask `about` the same."""
-        key = tuple(id(part) if torch.is_tensor(part) else part for part in about)
-        made = self.made.get(key)
+        made = next((made for made in self.made if made.is_about(about)), None)
         if made is None:
-            made = self.made[key] = Once(make, about)
+            made = Once(make, about)
+            self.made.add(made)
         return made
 
 
@@ -206,11 +206,20 @@ class Once:
 
     def __init__(self, make, about):
         self.make = make
-        self.about = about  # kept alive, so that their ids stay theirs
+        self.about = about
+
+    def is_about(self, about):
+        return len(about) == len(self.about) and all(map(same, about, self.about))
 
     @cached_property
     def value(self):
         return self.make()
+
+
+def same(one, other):
+    if torch.is_tensor(one) and torch.is_tensor(other):
+        return one is other or (one.shape == other.shape and torch.equal(one, other))
+    return type(one) is type(other) and one == other
 
 
 def place_mask(mask, drawn, height, width):
