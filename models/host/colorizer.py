@@ -7,6 +7,7 @@ import comfy.model_base
 import comfy.model_sampling
 import comfy.patcher_extension
 import comfy.supported_models_base
+import torch
 from comfy.ldm.modules.attention import optimized_attention
 
 from .. import keys
@@ -34,6 +35,7 @@ class PixelConfig(comfy.supported_models_base.BASE):
     kind               how its network is parameterised
     predictions        names in PREDICTIONS that the loader may put in place of `kind`
     colorize_defaults  what "auto" means in ColorizeSampler; size is the longer side in px
+    layout             of the weights on a CPU, in memory
     """
 
     unet_extra_config = ()
@@ -41,6 +43,7 @@ class PixelConfig(comfy.supported_models_base.BASE):
     model = None
     kind = comfy.model_base.ModelType.EPS
     predictions = ()
+    layout = torch.contiguous_format
     colorize_defaults: ClassVar = {
         "size": 256,
         "steps": 20,

@@ -59,6 +59,8 @@ def load_patcher(path, dtype="auto", prediction="auto", clamp=True, disable_dyna
     if not mm.is_device_cpu(patcher.offload_device):
         model.to(patcher.offload_device)
     model.load_model_weights(found.state_dict, assign=patcher.is_dynamic())
+    if mm.is_device_cpu(device) and not patcher.is_dynamic():
+        model.to(memory_format=config.layout)
     if clamp:
         patcher.set_model_sampler_post_cfg_function(clamp_picture)
     patcher.cached_patcher_init = (load_patcher, (path, dtype, prediction, clamp))

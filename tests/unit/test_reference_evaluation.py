@@ -152,6 +152,18 @@ def test_scores_without_a_truth_need_none(box):
     assert with_truth["truth"]["SSIM"] == [pytest.approx(1)] and with_truth["truth"]["palette hits"] == [1]
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_plain_drawings_and_references_of_one_colour_are_scored(value, monkeypatch):
+    network = Generator(widths=(2, 3, 4, 5, 6), places=True).eval()
+    monkeypatch.setattr(reference_baselines, "_random_scft", lambda: network)
+    line, plain = torch.full((1, 1, 32, 32), value), torch.full((1, 3, 32, 32), 0.4)
+    task = reference_evaluation.Task(["a"], line, plain, plain)
+    scores, _, shown = reference_evaluation.evaluate(task, reference_baselines.baselines()[0], {})
+    assert all(pictures.isfinite().all() for pictures in shown.values())
+    assert all(np.isfinite(values["PSNR"]).all() for values in scores.values())
+    assert np.isnan(scores["truth"]["leak"]).all(), "nothing is closed off"
+
+
 def save(path, size=(70, 50), channels=3, seed=0):
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (*size, channels), np.uint8).squeeze()
