@@ -10,7 +10,10 @@ from .lineart_correspondence import LineartCorrespondence
 from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
 from .lineart_network_loader import LineartNetworkLoader
+from .lineart_sketch import LineartSketch
 from .lineart_subject_mask import LineartSubjectMask
+from .lineart_text_heat_map import LineartTextHeatMap
+from .lineart_text_manipulation import LineartTextManipulation
 from .reference_tokens import ReferenceTokens
 from .scribble_encoder import ScribbleEncoder
 
@@ -20,8 +23,11 @@ NODES = [
     LineExtract,
     LineartCleanUp,
     LineartSubjectMask,
+    LineartSketch,
     ScribbleEncoder,
     ReferenceTokens,
+    LineartTextManipulation,
+    LineartTextHeatMap,
     ColorizeSampler,
     LineartDDIM,
     LineartCorrespondence,

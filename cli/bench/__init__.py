@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import torch
 
-BENCHMARKS = ("xdog", "sampling", "import_time", "line_networks", "reference")
+BENCHMARKS = ("xdog", "sampling", "import_time", "line_networks", "reference", "training")
 
 
 class Row(NamedTuple):
