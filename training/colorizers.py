@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from ..models.animediffusion import diffusion
 from ..models.image import resize
 from ..models.registry import KINDS, find, identify, unwrap
 from ..models.scft.correspondence import working_size
+from . import sampling
 
 SIDE = 256  # px, the one size that SCFT's published weights know
 
@@ -63,10 +63,12 @@ def run(colorize, network, device, line, reference):
 
 def animediffusion(network, line, reference):
     """Ten steps of stochastic DDIM, as published."""
-    generator = torch.Generator().manual_seed(0)
-    noise, *noises = torch.randn(1 + diffusion.STEPS, *reference.shape, generator=generator).to(reference)
-    *_, picture = diffusion.ddim(network, noise, 2 * line - 1, 2 * reference - 1, network.gammas, noises)
-    return (picture + 1) / 2
+    return (sampling.animediffusion(network, 2 * line - 1, 2 * reference - 1) + 1) / 2
+
+
+def likeness(network, line, reference):
+    """One step, as shipped."""
+    return sampling.colorize_after(network, line, reference, steps=1)
 
 
 def scft(network, line, reference):
@@ -78,4 +80,4 @@ def scft(network, line, reference):
     return resize(picture.movedim(1, -1), height, width).movedim(-1, 1)
 
 
-COLORIZERS = {"animediffusion": animediffusion, "scft": scft}
+COLORIZERS = {"likeness": likeness, "animediffusion": animediffusion, "scft": scft}

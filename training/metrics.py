@@ -79,7 +79,7 @@ def _leak(picture, line, reach, smallest):
     size = torch.bincount(region[paper], minlength=count)
     number = torch.where(size >= smallest, torch.arange(count).to(size), -1)
     region[paper] = number[region[paper]]
-    colour = picture.new_zeros(count, 3)
+    colour = picture.new_zeros(count + 1, 3)  # the last is of no region
     for one in number[number >= 0]:
         colour[one] = picture[:, region == one].median(dim=1).values
 

@@ -9,13 +9,15 @@ import json
 import os
 import platform
 import statistics
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-BENCHMARKS = ("xdog", "sampling", "import_time", "line_networks", "training", "colorizediffusion")
+BENCHMARKS = ("xdog", "sampling", "import_time", "line_networks", "reference", "training", "colorizediffusion")
 
 
 class Row(NamedTuple):
@@ -73,6 +75,35 @@ def medians(*actions, runs=9, warm=False):
             action()
             spent.append((time.perf_counter() - start) * 1000)
     return [statistics.median(spent) for spent in times]
+
+
+@contextmanager
+def peak_memory():
+    """Yields a function that tells how much more memory was in use at most within the block than before it, in MiB.
+
+    It is the GPU's if there is one, otherwise the process's, looked at every few milliseconds.
+    """
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        yield lambda: (torch.cuda.max_memory_allocated() - before) / 2**20
+        return
+    import psutil  # ComfyUI requires it, our other commands do not
+
+    process, done = psutil.Process(), threading.Event()
+    seen = [before := process.memory_info().rss]
+
+    def watch():
+        while not done.wait(0.003):
+            seen.append(process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield lambda: (max(seen) - before) / 2**20
+    finally:
+        done.set()
+        watcher.join()
 
 
 def cpu_name():

@@ -7,6 +7,7 @@ import comfy.model_base
 import comfy.model_sampling
 import comfy.patcher_extension
 import comfy.supported_models_base
+import torch
 from comfy.ldm.modules.attention import optimized_attention
 
 from .. import keys
@@ -36,6 +37,7 @@ class PixelConfig(comfy.supported_models_base.BASE):
     predictions        those that the loader may put in its place
     multiple           of which the sides of the picture are
     colorize_defaults  what "auto" means in ColorizeSampler; size is the longer side in px
+    layout             of the weights on a CPU, in memory
     """
 
     unet_extra_config = ()
@@ -45,6 +47,7 @@ class PixelConfig(comfy.supported_models_base.BASE):
     prediction = "eps"
     predictions = ()
     multiple = 1
+    layout = torch.contiguous_format
     colorize_defaults: ClassVar = {
         "size": 256,
         "steps": 20,

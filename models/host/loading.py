@@ -71,6 +71,8 @@ def load(path, dtype="auto", prediction="auto", clamp=True, disable_dynamic=Fals
     if not mm.is_device_cpu(patcher.offload_device):
         model.to(patcher.offload_device)
     model.load_model_weights(found.state_dict, assign=patcher.is_dynamic())
+    if mm.is_device_cpu(device) and not patcher.is_dynamic():
+        model.to(memory_format=config.layout)
     pixels = config.latent_format.spacial_downscale_ratio == 1
     if clamp and pixels:
         patcher.set_model_sampler_post_cfg_function(clamp_picture)

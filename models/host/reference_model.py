@@ -35,6 +35,7 @@ class ReferenceConfig(comfy.supported_models_base.BASE):
     prediction = "eps"
     predictions = ("eps", "v")
     multiple = 64  # of the picture's sides
+    layout = torch.contiguous_format
     colorize_defaults: ClassVar = {
         "size": 512,
         "steps": 20,

@@ -7,6 +7,7 @@ import pytest
 import torch
 from lineart_colorize.models.animediffusion import diffusion
 from lineart_colorize.models.animediffusion.network import AnimeDiffusion
+from lineart_colorize.models.likeness.network import Likeness
 from lineart_colorize.models.scft.network import Generator
 from lineart_colorize.training import (
     colorizers,
@@ -15,10 +16,12 @@ from lineart_colorize.training import (
     reference_baselines,
     reference_command,
     reference_evaluation,
+    sampling,
 )
 from safetensors.torch import save_file
 
 image = pytest.importorskip("PIL.Image")
+LIKENESS = {"widths": (8, 16), "detail": 8}
 RED, BLUE = torch.tensor([0.9, 0.1, 0.1]), torch.tensor([0.1, 0.2, 0.9])
 
 
@@ -152,6 +155,18 @@ def test_scores_without_a_truth_need_none(box):
     assert with_truth["truth"]["SSIM"] == [pytest.approx(1)] and with_truth["truth"]["palette hits"] == [1]
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_plain_drawings_and_references_of_one_colour_are_scored(value, monkeypatch):
+    network = Generator(widths=(2, 3, 4, 5, 6), places=True).eval()
+    monkeypatch.setattr(reference_baselines, "_random_scft", lambda: network)
+    line, plain = torch.full((1, 1, 32, 32), value), torch.full((1, 3, 32, 32), 0.4)
+    task = reference_evaluation.Task(["a"], line, plain, plain)
+    scores, _, shown = reference_evaluation.evaluate(task, reference_baselines.baselines()[0], {})
+    assert all(pictures.isfinite().all() for pictures in shown.values())
+    assert all(np.isfinite(values["PSNR"]).all() for values in scores.values())
+    assert np.isnan(scores["truth"]["leak"]).all(), "nothing is closed off"
+
+
 def save(path, size=(70, 50), channels=3, seed=0):
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (*size, channels), np.uint8).squeeze()
@@ -199,6 +214,7 @@ def files(tmp_path_factory):
     generator = {f"generator_state_dict.{k}": v for k, v in Generator(widths=(2, 3, 4, 5, 6)).state_dict().items()}
     torch.save({"state_dict": generator, "epoch": 3}, folder / "scft.pth")
     save_file({"some.weight": torch.ones(2)}, folder / "other.safetensors")
+    save_file(Likeness(**LIKENESS).state_dict(), folder / "likeness.safetensors")
     (folder / "half.safetensors").write_bytes(b"\x10\0\0\0half")
     return folder
 
@@ -212,6 +228,14 @@ def test_animediffusion_is_sampled_as_published(files):
     *_, x = diffusion.ddim(network, noise, 2 * line - 1, 2 * reference - 1, network.gammas, noises)
     expected = ((x + 1) / 2).clamp(0, 1)
     assert torch.allclose(colorizers.load(files / "anime.safetensors")(line, reference), expected, atol=1e-5)
+
+
+def test_likeness_is_sampled_in_one_step(files):
+    line, reference = torch.rand(2, 1, 32, 32), torch.rand(2, 3, 32, 32)
+    network = Likeness(**LIKENESS).eval()
+    network.load_state_dict(colorizers.read(files / "likeness.safetensors"))
+    expected = sampling.colorize_after(network, line, reference, steps=1)
+    assert torch.equal(colorizers.load(files / "likeness.safetensors")(line, reference), expected)
 
 
 def test_scft_colours_at_the_size_its_weights_know(files, monkeypatch):
