@@ -22,7 +22,7 @@ MATCHED = 128  # px: pictures are compared at this side, or at the same area if 
 HEADS, HEAD = 4, 32  # of the comparison
 COLOUR = 4  # of what a head carries: R, G, B in -1..1 and the mean of their squares, which tells how sure it is
 CARRIED = HEADS * HEAD
-GUIDANCE = 1 + COLOUR + 3  # line, what the first head carries, the colour that is voted for between the lines
+GUIDANCE = 4  # line, colour
 
 
 class Match(NamedTuple):
@@ -65,11 +65,15 @@ class Likeness(UNet):
 def guidance(line, match):
     """What the network reads besides the noisy picture, (B, GUIDANCE, H, W) in -1..1.
 
-    line (B, 1, H, W) in 0..1, white = 1.
+    line (B, 1, H, W) in 0..1, white = 1. On paper the colour is what is voted for between the lines, which a place
+    alone is often unsure of; on ink it is what the first head carries.
     """
-    found = F.interpolate(match.carried[:, :COLOUR].to(line), line.shape[-2:], mode="bilinear")
-    votes = F.interpolate(match.votes.to(line), line.shape[-2:], mode="bilinear")
-    return torch.cat([2 * line - 1, found, elect(line, votes, match.palette.to(line))], dim=1)
+    votes, carried = (
+        F.interpolate(planes.to(line), line.shape[-2:], mode="bilinear")
+        for planes in (match.votes, match.carried[:, :3])
+    )
+    colour = torch.lerp(carried, elect(line, votes, match.palette.to(line)), line)
+    return torch.cat([2 * line - 1, colour], dim=1)
 
 
 def extract(picture):
