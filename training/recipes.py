@@ -22,6 +22,10 @@ from .sources import Characters, Folder, Scenes
 from .trainer import Part, Run, adamw
 
 SHEET = 2**40  # number of the batch that sample sheets show
+TINY = {  # arguments of the networks of smoke runs
+    "animediffusion": {"widths": (32, 64), "blocks": 1},
+    "diffusart": {"dim": 32, "widths": (8, 32, 32, 32, 32), "encoder_widths": (8, 16, 16, 16, 32)},
+}
 
 
 def geodesic(options):
@@ -51,8 +55,7 @@ def after(network, line, reference):
 
 
 def animediffusion(options):
-    tiny = {"widths": (32, 64), "blocks": 1}
-    network = AnimeDiffusion(**tiny if options.smoke else narrowed(AnimeDiffusion, options.narrow))
+    network = AnimeDiffusion(**TINY[options.name] if options.smoke else narrowed(AnimeDiffusion, options.narrow))
     source = open_source(options, Characters)
     cases = partial(reference_cases, options, source, tps.moved_diagonal, dropout=options.dropout)
     show = reference_sheet(cases(4), sampling.animediffusion)
@@ -83,8 +86,7 @@ def scft_run(options, folder="."):
 
 
 def diffusart(options):
-    tiny = {"dim": 32, "widths": (8, 32, 32, 32, 32), "encoder_widths": (8, 16, 16, 16, 32)}
-    network = Diffusart(**tiny if options.smoke else narrowed(Diffusart, options.narrow))
+    network = Diffusart(**TINY[options.name] if options.smoke else narrowed(Diffusart, options.narrow))
     part = Part(objectives.Scribbled(network), adamw(network, options.lr))
     source = open_source(options, Scenes)
     shown = ScribbleCases(source, 4, options.seed, options.styles)(SHEET)

@@ -105,7 +105,7 @@ def of_pictures(one, narrow, drawings=8000):
 
 
 def of_references(one, jitter):
-    one.add_argument("--jitter", type=int, default=jitter, help="shift of colours, levels of 255 [%(default)s]")
+    one.add_argument("--jitter", type=level, default=jitter, help="shift of colours, levels of 255 [%(default)s]")
     one.add_argument(
         "--cross",
         type=share,
@@ -132,6 +132,12 @@ def positive(text):
 def side(text):
     if (number := positive(text)) % 16:
         raise argparse.ArgumentTypeError(f"expected a multiple of 16, found {text}")
+    return number
+
+
+def level(text):
+    if not 0 <= (number := int(text)) <= 255:
+        raise argparse.ArgumentTypeError(f"expected 0 to 255, found {text}")
     return number
 
 
