@@ -36,6 +36,7 @@ commands (python run.py COMMAND --help tells more):
               python run.py train scft --pictures anime --out out/scft
   evaluate  Score a model against simple baselines on held-out pictures or on your own cases.
               python run.py evaluate scribble my-cases --out scores
+              python run.py evaluate reference my-pictures --model my.safetensors
 """
 NAMES = [line.split()[0] for line in COMMANDS.splitlines() if line.startswith("  ") and line[2] != " "]
 

@@ -55,7 +55,7 @@ class Likeness(nn.Module):
         return {
             "picture": edm_loss(self.network, picture, [guidance, found], sigma, noise),
             "carried": 0.5 * (found[:, :3] - wanted).abs().mean(),
-            "matched": 0.1 * match_loss(query[:, some], key, wanted_tags[:, some], offered_tags),
+            "matched": 0.3 * match_loss(query[:, some], key, wanted_tags[:, some], offered_tags),
         }
 
 
