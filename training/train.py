@@ -119,7 +119,9 @@ def of_gan(one):
     one.add_argument("--vgg", type=Path, help="torchvision's VGG19 weights, for the perceptual and style losses")
     one.add_argument("--cycle", type=float, default=0.0, help="weight of the loss without truth [%(default)s]")
     one.add_argument(
-        "--published-tokens", action="store_true", help="scrambled, as the public re-implementation reads them"
+        "--published-tokens",
+        action="store_true",
+        help="scrambled, as the public re-implementation reads them at 256 px",
     )
 
 

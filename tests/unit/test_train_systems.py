@@ -247,9 +247,12 @@ def test_scft_trains_with_all_its_losses_and_says_which_it_lacks(tmp_path, drawn
     smoke("scft", tmp_path / "few", drawn)
     told = capsys.readouterr().out
     assert "no perceptual and no style loss" in told and " style 0" not in told
-    (tmp_path / "wrong.safetensors").write_bytes(b"no weights")
-    with pytest.raises(SystemExit, match="--vgg: expected torchvision's VGG19"):
-        smoke("scft", tmp_path / "wrong", drawn, "--vgg", str(tmp_path / "wrong.safetensors"))
+    (tmp_path / "damaged.safetensors").write_bytes(b"no weights")
+    save_file({"features.0.weight": torch.zeros(4, 3, 3, 3)}, tmp_path / "part.safetensors")
+    save_file({"other": torch.zeros(4)}, tmp_path / "other.safetensors")
+    for name in ("damaged", "part", "other", "missing"):
+        with pytest.raises(SystemExit, match="--vgg: expected torchvision's VGG19"):
+            smoke("scft", tmp_path / "few", drawn, "--vgg", str(tmp_path / f"{name}.safetensors"))
 
 
 def test_phase_two_has_the_same_gradients_with_less_memory():
