@@ -5,16 +5,16 @@ import math
 from functools import partial
 
 import torch
-from safetensors.torch import load_file
 
 from ..models import tps
 from ..models.animediffusion.network import AnimeDiffusion
 from ..models.diffusart.network import Diffusart
 from ..models.geodesic.network import GeodesicUNet
 from ..models.likeness.network import Likeness
+from ..models.registry import unwrap
 from ..models.scft.losses import VGG19
 from ..models.scft.network import Discriminator, Generator
-from . import characters, objectives, sampling
+from . import characters, colorizers, objectives, sampling
 from .dataset import ReferenceCases, ScribbleCases, scribble_batch
 from .pictures import pictures
 from .references import matched_batch
@@ -22,6 +22,10 @@ from .sources import Characters, Folder, Scenes
 from .trainer import Part, Run, adamw
 
 SHEET = 2**40  # number of the batch that sample sheets show
+TINY = {  # arguments of the networks of smoke runs
+    "animediffusion": {"widths": (32, 64), "blocks": 1},
+    "diffusart": {"dim": 32, "widths": (8, 32, 32, 32, 32), "encoder_widths": (8, 16, 16, 16, 32)},
+}
 
 
 def geodesic(options):
@@ -41,21 +45,16 @@ def likeness(options):
         pairs = pictures(options.out, options.drawings, options.size, 0, characters.pair, characters.PLANES)
     cases = partial(matched_batch, scenes, pairs)
     line, reference, _, _, truth = cases(4, options.seed, SHEET)
-    show = reference_sheet(lambda _: (line, reference, truth), after)
+    show = reference_sheet(lambda _: (line, reference, truth), partial(sampling.colorize_after, steps=1))
     weights = go(options, [part], partial(cases, options.batch, options.seed), show).weights()
     return {name: tensor.half() for name, tensor in weights.items()}
 
 
-def after(network, line, reference):
-    return 2 * sampling.colorize_after(network, (line + 1) / 2, (reference + 1) / 2, steps=1) - 1
-
-
 def animediffusion(options):
-    tiny = {"widths": (32, 64), "blocks": 1}
-    network = AnimeDiffusion(**tiny if options.smoke else narrowed(AnimeDiffusion, options.narrow))
+    network = AnimeDiffusion(**TINY[options.name] if options.smoke else narrowed(AnimeDiffusion, options.narrow))
     source = open_source(options, Characters)
     cases = partial(reference_cases, options, source, tps.moved_diagonal, dropout=options.dropout)
-    show = reference_sheet(cases(4), sampling.animediffusion)
+    show = reference_sheet(cases(4), colorizers.animediffusion)
     part = Part(objectives.NoisePrediction(network), adamw(network, options.lr))
     network.load_state_dict(go(options, [part], cases(options.batch), show, "phase1", warmup=1000).weights())
     part = Part(objectives.Reconstruction(network, options.frugal), adamw(network, options.lr / 10))  # the paper's 1e-5
@@ -78,13 +77,12 @@ def scft_run(options, folder="."):
         Part(painting, gan_adam(generator, options.lr), math.inf, "generator_state_dict."),
     ]
     cases = partial(reference_cases, options, open_source(options, Characters), tps.moved_grid)
-    show = reference_sheet(cases(4), lambda network, line, reference: network(reference, line))
+    show = reference_sheet(cases(4), colorizers.scft)
     return go(options, parts, cases(options.batch), show, folder, warmup=1, floor=1.0)
 
 
 def diffusart(options):
-    tiny = {"dim": 32, "widths": (8, 32, 32, 32, 32), "encoder_widths": (8, 16, 16, 16, 32)}
-    network = Diffusart(**tiny if options.smoke else narrowed(Diffusart, options.narrow))
+    network = Diffusart(**TINY[options.name] if options.smoke else narrowed(Diffusart, options.narrow))
     part = Part(objectives.Scribbled(network), adamw(network, options.lr))
     source = open_source(options, Scenes)
     shown = ScribbleCases(source, 4, options.seed, options.styles)(SHEET)
@@ -154,28 +152,28 @@ def open_vgg(options):
             print("Without --vgg: no perceptual and no style loss.", flush=True)
         return None
     try:
-        if options.vgg.suffix == ".safetensors":
-            state = load_file(options.vgg)
-        else:
-            state = torch.load(options.vgg, map_location="cpu", weights_only=True)
-        return VGG19({name: tensor for name, tensor in state.items() if name.startswith("features.")})
-    except Exception as error:
+        state = {
+            name: tensor
+            for name, tensor in unwrap(colorizers.read(options.vgg)).items()
+            if name.startswith("features.")
+        }
+        if len(state) != 32:
+            raise ValueError("It has not the 16 convolutions, each with a bias.")
+        return VGG19(state)
+    except (ValueError, RuntimeError) as error:
         raise SystemExit(
-            f"--vgg: expected torchvision's VGG19 weights (features.0.weight, ...), found something else in "
-            f"{options.vgg} ({type(error).__name__})."
+            "--vgg: expected torchvision's VGG19 weights (features.0.weight, ...), "
+            f"found something else in {options.vgg}."
         ) from error
 
 
 def reference_sheet(cases, colorize):
-    """show(network) for Run.train: always the same cases. colorize(network, line, reference) in -1..1."""
-    line, reference, truth = cases(SHEET)
+    """show(network) for Run.train: always the same cases. colorize(network, line, reference) in 0..1."""
+    line, reference, truth = (((pictures + 1) / 2).clamp(0, 1) for pictures in cases(SHEET))
 
-    @torch.no_grad()
     def show(network):
-        place = next(network.parameters()).device
-        ours = colorize(network, line.to(place), reference.to(place)).float().cpu()
-        rows = {"line": line.expand(-1, 3, -1, -1), "reference": reference, "ours": ours, "truth": truth}
-        return {row: ((pictures + 1) / 2).clamp(0, 1) for row, pictures in rows.items()}
+        ours = colorizers.run(colorize, network, next(network.parameters()).device, line, reference)
+        return {"line": line.expand(-1, 3, -1, -1), "reference": reference, "ours": ours, "truth": truth}
 
     return show
 

@@ -47,22 +47,11 @@ def sample(network, conditions, shape, steps, seed):
     return ((x + 1) / 2).clamp(0, 1).cpu()
 
 
-def animediffusion(network, line, reference, seed=0):
-    """AnimeDiffusion's DDIM: pictures (B, 3, H, W) for line (B, 1, H, W) and reference (B, 3, H, W), all -1..1."""
-    x, *noises = _draws(reference, seed, diffusion.STEPS + 1)
-    *_, x = diffusion.ddim(network, x, line, reference, network.gammas, noises)
-    return x.clamp(-1, 1)
-
-
 def diffusart(network, line, scribble, mask, steps=20, seed=0):
     """DDIM with Diffusart: pictures in -1..1 for line in -1..1, scribble and mask in 0..1."""
     hints = network.hints(scribble, mask)
     told = network.sketch(line, hints), *network.encode(line, hints)
-    x, *noises = _draws(scribble, seed, steps + 1)
+    generator = torch.Generator().manual_seed(seed)
+    x, *noises = torch.randn(1 + steps, *scribble.shape, generator=generator).to(scribble)
     *_, x = diffusion.ddim(lambda x, t, *_: network(x, t, *told), x, None, None, diffusart_gammas(), noises, 0.0, steps)
     return x.clamp(-1, 1)
-
-
-def _draws(like, seed, count):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(like.shape, generator=generator).to(like) for _ in range(count)]

@@ -105,7 +105,7 @@ def of_pictures(one, narrow, drawings=8000):
 
 
 def of_references(one, jitter):
-    one.add_argument("--jitter", type=int, default=jitter, help="shift of colours, levels of 255 [%(default)s]")
+    one.add_argument("--jitter", type=level, default=jitter, help="shift of colours, levels of 255 [%(default)s]")
     one.add_argument(
         "--cross",
         type=share,
@@ -119,7 +119,9 @@ def of_gan(one):
     one.add_argument("--vgg", type=Path, help="torchvision's VGG19 weights, for the perceptual and style losses")
     one.add_argument("--cycle", type=float, default=0.0, help="weight of the loss without truth [%(default)s]")
     one.add_argument(
-        "--published-tokens", action="store_true", help="scrambled, as the public re-implementation reads them"
+        "--published-tokens",
+        action="store_true",
+        help="scrambled, as the public re-implementation reads them at 256 px",
     )
 
 
@@ -132,6 +134,12 @@ def positive(text):
 def side(text):
     if (number := positive(text)) % 16:
         raise argparse.ArgumentTypeError(f"expected a multiple of 16, found {text}")
+    return number
+
+
+def level(text):
+    if not 0 <= (number := int(text)) <= 255:
+        raise argparse.ArgumentTypeError(f"expected 0 to 255, found {text}")
     return number
 
 

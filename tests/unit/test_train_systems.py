@@ -13,7 +13,7 @@ import torch
 from lineart_colorize.models import registry, tps
 from lineart_colorize.models.animediffusion.network import AnimeDiffusion
 from lineart_colorize.models.diffusart.network import Diffusart
-from lineart_colorize.training import ablation, objectives
+from lineart_colorize.training import ablation, objectives, recipes
 from lineart_colorize.training import train as training
 from lineart_colorize.training.dataset import ReferenceCases, ScribbleCases
 from lineart_colorize.training.machine import Alone
@@ -73,7 +73,8 @@ def test_a_smoke_run_stopped_in_each_phase_ends_in_the_same_weights(name, tmp_pa
 
 def test_two_processes_train_as_one_that_accumulates(tmp_path, drawn):
     one = smoke("diffusart", tmp_path / "one", drawn, "--accumulate", "2", "--lr", "1e-3")
-    alone = smoke("diffusart", tmp_path / "alone", drawn, "--lr", "1e-3")
+    torch.manual_seed(0)
+    begun = Diffusart(**recipes.TINY["diffusart"]).state_dict()
     (tmp_path / "two").mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -101,7 +102,7 @@ def test_two_processes_train_as_one_that_accumulates(tmp_path, drawn):
     def distance(a, b):
         return sum(float((a[key] - b[key]).abs().sum()) for key in a)
 
-    assert distance(two, one) < 0.05 * distance(alone, one)
+    assert distance(two, one) < 0.05 * distance(begun, one)
 
 
 def pictures_of(folder, colours, size=(40, 48)):
@@ -246,9 +247,12 @@ def test_scft_trains_with_all_its_losses_and_says_which_it_lacks(tmp_path, drawn
     smoke("scft", tmp_path / "few", drawn)
     told = capsys.readouterr().out
     assert "no perceptual and no style loss" in told and " style 0" not in told
-    (tmp_path / "wrong.safetensors").write_bytes(b"no weights")
-    with pytest.raises(SystemExit, match="--vgg: expected torchvision's VGG19"):
-        smoke("scft", tmp_path / "wrong", drawn, "--vgg", str(tmp_path / "wrong.safetensors"))
+    (tmp_path / "damaged.safetensors").write_bytes(b"no weights")
+    save_file({"features.0.weight": torch.zeros(4, 3, 3, 3)}, tmp_path / "part.safetensors")
+    save_file({"other": torch.zeros(4)}, tmp_path / "other.safetensors")
+    for name in ("damaged", "part", "other", "missing"):
+        with pytest.raises(SystemExit, match="--vgg: expected torchvision's VGG19"):
+            smoke("scft", tmp_path / "few", drawn, "--vgg", str(tmp_path / f"{name}.safetensors"))
 
 
 def test_phase_two_has_the_same_gradients_with_less_memory():
@@ -268,7 +272,7 @@ def test_phase_two_has_the_same_gradients_with_less_memory():
 
 def test_training_lowers_the_error(tmp_path, drawn):
     torch.manual_seed(0)
-    network = Diffusart(32, (8, 32, 32, 32, 32), (8, 16, 16, 16, 32))
+    network = Diffusart(**recipes.TINY["diffusart"])
     part = Part(objectives.Scribbled(network), adamw(network, 2e-3))
     run = Run([part], tmp_path, 60, Alone("cpu"), warmup=1, precision="fp32")
     case = ScribbleCases(Scenes(drawn, 8, 32), 2, 0)(0)
@@ -293,6 +297,7 @@ def test_ablation_scores_every_variant(tmp_path, monkeypatch, capsys):
     [
         (["scft", "--size", "100"], "multiple of 16"),
         (["scft", "--cross", "2"], "share from 0 to 1"),
+        (["scft", "--jitter", "-1"], "0 to 255"),
         (["animediffusion", "--steps", "0"], "1 or more"),
         (["unheard"], "invalid choice"),
     ],
