@@ -41,7 +41,7 @@ def elect(line, votes, palette):
     with torch.no_grad():
         shares = spread(line, votes).clamp(min=0) ** MAJORITY
         shares = shares / shares.sum(1, keepdim=True).clamp(min=1e-9)
-        return torch.einsum("bkyx, bkc -> bcyx", shares, palette)
+        return torch.einsum("bkyx, bkc -> bcyx", shares, palette).to(line)
 
 
 def spread(line, planes):
