@@ -53,7 +53,7 @@ def parser():
     one.add_argument("--drawings", type=positive, default=8000, help="scenes to draw and keep [%(default)s]")
     one.set_defaults(file="geodesic_scribble")
 
-    one = add(names, "likeness", recipes.likeness, "the reference colorizer that ships", 128, 16, 3400, 1e-3, "bf16")
+    one = add(names, "likeness", recipes.likeness, "the reference colorizer that ships", 128, 16, 2800, 1e-3, "bf16")
     one.add_argument("--drawings", type=positive, default=8000, help="scenes and pairs to draw and keep [%(default)s]")
     one.set_defaults(file="likeness_reference")
 

@@ -46,7 +46,7 @@ def config(state_dict):
 class Likeness(UNet):
     """F of a noisy picture (B, 3, H, W) of any size, given its noise level, `guidance`, and as hint what is carried."""
 
-    def __init__(self, widths=(32, 64, 128, 208), detail=16, dtype=None, device=None, operations=nn):
+    def __init__(self, widths=(32, 64, 128, 200), detail=16, dtype=None, device=None, operations=nn):
         super().__init__(GUIDANCE, widths, detail, CARRIED, dtype, device, operations)
         self.matcher = Matcher(Layers(operations, dtype, device))
 
