@@ -10,6 +10,7 @@ from .lineart_correspondence import LineartCorrespondence
 from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
 from .lineart_network_loader import LineartNetworkLoader
+from .lineart_regions import LineartRegionsNode
 from .lineart_subject_mask import LineartSubjectMask
 from .reference_tokens import ReferenceTokens
 from .scribble_encoder import ScribbleEncoder
@@ -27,6 +28,7 @@ NODES = [
     LineartCorrespondence,
     LineartFinish,
     LineartAugmentedReference,
+    LineartRegionsNode,
 ]
 
 

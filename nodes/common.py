@@ -9,3 +9,4 @@ POSITIVE = "Conditioning to add to, e.g. with an area or a mask; a blank one is 
 NEGATIVE = "The same for the negative side. It gets the drawing without guidance. Only read where cfg is above 1."
 
 LineartNetwork = io.Custom("LINEART_NETWORK")  # a ModelPatcher of a one-pass network
+LineartRegions = io.Custom("LINEART_REGIONS")  # models.flats.regions.Regions

@@ -43,6 +43,7 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
         ["image", "even_paper", "split_pencils", "screentone", "sure", "faint", "despeckle", "width"],
         ["lines", "ink", "blue", "red"],
     ),
+    "LineartRegions": (["line", "gap", "area", "masks"], ["regions", "labels", "masks"]),
 }
 
 
