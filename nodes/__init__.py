@@ -9,6 +9,7 @@ from .lineart_clean_up import LineartCleanUp
 from .lineart_correspondence import LineartCorrespondence
 from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
+from .lineart_flat_color import LineartFlatColor
 from .lineart_network_loader import LineartNetworkLoader
 from .lineart_regions import LineartRegionsNode
 from .lineart_subject_mask import LineartSubjectMask
@@ -29,6 +30,7 @@ NODES = [
     LineartFinish,
     LineartAugmentedReference,
     LineartRegionsNode,
+    LineartFlatColor,
 ]
 
 
