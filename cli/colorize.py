@@ -7,6 +7,7 @@ from . import graphs, pictures
 from .server import Host, HostError
 
 SCRIBBLE_MODEL = "lineart_colorize/geodesic_scribble.safetensors"
+FLATS = "flats"  # in place of a model: the colours of the strokes alone
 
 
 def parse(arguments):
@@ -26,7 +27,8 @@ def parse(arguments):
     parser.add_argument(
         "--model",
         metavar="NAME|PATH",
-        help=f"a file, or a name as ComfyUI lists it (default: {SCRIBBLE_MODEL})",
+        help=f"a file, or a name as ComfyUI lists it (default: {SCRIBBLE_MODEL}), or '{FLATS}': exactly the colours "
+        "of the strokes in whole regions, without a model; size, steps and seed do not matter then",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--size", type=int, default=0, metavar="N", help="working size in pixels (0: as trained)")
@@ -53,19 +55,19 @@ def main(arguments):
         return 0
     with Host() as host:
         info = host.object_info()
-        model = choose_model(host, info, options.model or SCRIBBLE_MODEL)
+        exact = options.model == FLATS
+        model = None if exact else choose_model(host, info, options.model or SCRIBBLE_MODEL)
 
         def work(line, on_event):
             strokes = options.strokes[line]
-            graph = graphs.colorize(
-                info,
-                host.upload(line, "line" + line.suffix),
-                model,
-                strokes and host.upload(strokes, "strokes" + strokes.suffix),
-                options.size,
-                options.steps,
-                options.seed,
-            )
+            if exact and not strokes:
+                raise HostError("flats need strokes of the same name: name their folder with --scribble.")
+            drawing = host.upload(line, "line" + line.suffix)
+            strokes = strokes and host.upload(strokes, "strokes" + strokes.suffix)
+            if exact:
+                graph = graphs.flats(info, drawing, strokes)
+            else:
+                graph = graphs.colorize(info, drawing, model, strokes, options.size, options.steps, options.seed)
             return host.view(host.prompt(graph, on_event)["result"]["images"][0])
 
         return pictures.process(open_, options.out, work)

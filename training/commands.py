@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ..models.geodesic.network import GeodesicUNet, config
-from . import evaluation
+from . import evaluation, flat_evaluation
 from .dataset import scribble_batch
 from .pictures import pictures
 from .trainer import Run
@@ -16,6 +16,7 @@ from .trainer import Run
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "weights" / "geodesic_scribble.safetensors"
 SIZE = 128  # the side of a training picture, px
+FLAT_SIZE = 512  # of a picture whose gaps are up to 16 px wide
 WIDTHS, DETAIL = (32, 72, 144, 224), 16  # of the weights that ship
 
 
@@ -55,7 +56,9 @@ def evaluate(arguments):
         prog="run.py evaluate",
         description="Scores against baselines on held-out procedural pictures and on a folder of real ones.",
     )
-    parser.add_argument("name", choices=["scribble"], help="line art + strokes")
+    parser.add_argument(
+        "name", choices=["scribble", "flats"], help="scribble: the colorizer that ships; flats: exact colour by strokes"
+    )
     parser.add_argument(
         "cases",
         nargs="?",
@@ -64,10 +67,14 @@ def evaluate(arguments):
     )
     parser.add_argument("--out", type=Path, default=Path("out/evaluate"), help="tables and sheets [%(default)s]")
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="the file to judge [the one that ships]")
-    parser.add_argument("--count", type=int, default=64, help="held-out pictures [%(default)s]")
-    parser.add_argument("--size", type=int, default=SIZE, help="side of the pictures in px [%(default)s]")
+    parser.add_argument("--count", type=int, help="held-out pictures [64, flats 4]")
+    parser.add_argument("--size", type=int, help=f"side of the pictures in px [{SIZE}, flats {FLAT_SIZE}]")
     parser.add_argument("--steps", type=int, default=1, help="sampling steps [%(default)s]")
     options = parser.parse_args(arguments)
+    if options.name == "flats":
+        flat_evaluation.evaluate(options.count or 4, options.size or FLAT_SIZE, options.out)
+        return 0
+    options.count, options.size = options.count or 64, options.size or SIZE
     weights = {name: tensor.float() for name, tensor in load_file(options.weights).items()}
     shape = config(weights)
     if shape is None:

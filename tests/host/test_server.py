@@ -11,6 +11,7 @@ from PIL import Image
 
 NODES = (
     *("ColorizeModelLoader", "LineExtract", "ScribbleEncoder", "ColorizeSampler", "LineartFinish"),
+    *("LineartRegions", "LineartFlatColor"),
     *("ReferenceTokens", "LineartDDIM", "LineartAugmentedReference", "LineartNetworkLoader", "LineartCorrespondence"),
 )
 
@@ -146,6 +147,15 @@ def test_colorize_writes_every_drawing_and_goes_on_where_it_was_stopped(
     (out / "one.png").unlink()
     assert colorize.main(order) == 0
     assert (out / "one.png").exists() and (out / "two.png").stat().st_mtime_ns == before
+
+
+def test_colorize_flats_over_a_folder(commands, drawings, tmp_path, capsys):
+    out = tmp_path / "out"
+    order = [str(drawings / "line"), "--scribble", str(drawings / "scribble"), "--out", str(out), "--model", "flats"]
+    assert colorize.main(order) == 1
+    assert [file.name for file in out.iterdir()] == ["one.png"]
+    assert set(Image.open(out / "one.png").convert("RGB").getdata()) == {(0, 0, 0), (220, 30, 30)}
+    assert "two.png: flats need strokes of the same name" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_picture_fails_alone(commands, drawings, tmp_path, capsys):

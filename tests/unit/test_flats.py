@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from lineart_colorize.cli.bench.flats import pixel_cut
 from lineart_colorize.models.flats import strokes
 from lineart_colorize.models.flats.cut import settle
 from lineart_colorize.models.flats.flat import flat_colours
-from lineart_colorize.models.flats.grid import FORWARD, pairs, spread
-from lineart_colorize.models.flats.lazybrush import Energy, paint
+from lineart_colorize.models.flats.lazybrush import paint
 from lineart_colorize.models.flats.regions import regions
-from lineart_colorize.training.flats import flat_case
+from lineart_colorize.training import flat_evaluation
+from lineart_colorize.training.flats import STYLES, flat_case
 
 RED, BLUE, GREEN = (220, 30, 40), (20, 60, 200), (40, 170, 60)
 
@@ -132,23 +133,34 @@ def test_three_colours_share_out_a_piece():
     assert settle(first, second, weight, colour).tolist() == [1, 2, 3, 2, 3, 2]
 
 
-def pixel_cut(case):
-    """The same energy cut on every pixel, ink given to the nearest paper."""
-    energy = Energy(1 - case.line)
-    number = np.arange(case.line.size).reshape(case.line.shape)
-    steps = [pairs(number, *step) for step in FORWARD]
-    here, there = (np.concatenate([ends[side].ravel() for ends in steps]) for side in (0, 1))
-    dry = energy.bright.reshape(case.line.shape) > 0
-    known = np.where(dry, case.strokes, 0).ravel().astype(np.int32)
-    out = settle(here, there, energy(here, there), known).reshape(case.line.shape)
-    out[~dry] = 0
-    spread(out, ~dry, corners=True)
-    return out
-
-
 @pytest.mark.parametrize(("seed", "gap"), [(1, 4), (2, 8), (5, 0)])
 def test_the_labels_are_those_of_the_cut_on_all_pixels(seed, gap):
     case = flat_case(seed, 96, gap, "anti-aliased")
     found = regions(torch.from_numpy(case.line)[None, ..., None])
     out = paint(found.labels[0].numpy(), found.ink[0].numpy(), case.strokes, gap=found.gap)
     assert (out == pixel_cut(case)).mean() > 0.97
+
+
+def test_the_table_of_figures(tmp_path, monkeypatch):
+    monkeypatch.setattr(flat_evaluation, "STYLES", ("pencil",))
+    monkeypatch.setattr(flat_evaluation, "GAPS", (0, 6))
+    monkeypatch.setattr(flat_evaluation, "METHODS", {"flood": flat_evaluation.flood_fill, "ours": flat_evaluation.ours})
+    rows = flat_evaluation.evaluate(1, 128, tmp_path)["pencil"]
+    assert "| pencil | 6 px |" in (tmp_path / "flats.md").read_text("utf-8")
+    assert rows[6]["ours"]["pixels"] > max(0.9, rows[6]["flood"]["pixels"])
+    assert all(rows[gap]["ours"]["unpainted"] == rows[gap]["ours"]["ink changed"] == 0 for gap in rows)
+
+
+@pytest.mark.parametrize("method", ["nearest stroke", "geodesic", "watershed", "random walker"])
+def test_baselines_paint_everything(method):
+    case = flat_case(3, 96, 4, "XDoG")
+    out = flat_evaluation.METHODS[method](case)
+    assert out.shape == case.label.shape and set(np.unique(out)) <= set(np.unique(case.strokes[case.strokes > 0]))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_case_is_the_same_each_time_and_its_gaps_are_open(style):
+    whole, again, open_ = (flat_case(7, 128, gap, style) for gap in (0, 0, 8))
+    assert (whole.line == again.line).all() and (whole.label == open_.label).all()
+    assert (whole.strokes == open_.strokes).all() and open_.line.mean() > whole.line.mean()
+    assert len(np.unique(whole.palette[1:], axis=0)) == whole.label.max()
