@@ -8,6 +8,7 @@ from .server import Host, HostError
 
 SCRIBBLE_MODEL = "lineart_colorize/geodesic_scribble.safetensors"
 REFERENCE_MODEL = "lineart_colorize/likeness_reference.safetensors"
+FLATS = "flats"  # in place of a model: the colours of the strokes alone
 
 
 def parse(arguments):
@@ -32,7 +33,8 @@ def parse(arguments):
         "--model",
         metavar="NAME|PATH",
         help="a file, or a name as ComfyUI lists it; SCFT as a file only "
-        f"(default: {SCRIBBLE_MODEL}, with --reference alone {REFERENCE_MODEL})",
+        f"(default: {SCRIBBLE_MODEL}, with --reference alone {REFERENCE_MODEL}), or '{FLATS}': exactly the colours "
+        "of the strokes in whole regions, without a model; size, steps and seed do not matter then",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--size", type=int, default=0, metavar="N", help="working size in pixels (0: as trained)")
@@ -76,6 +78,8 @@ def main(arguments):
 
 def graph_maker(host, info, options):
     """The graph of a drawing, as a function of its path."""
+    if options.model == FLATS:
+        return lambda line: flat_graph(host, info, options, line)
     network = options.model and is_network(options.model)
     if network:
         if not options.reference:
@@ -96,6 +100,13 @@ def graph_maker(host, info, options):
         return graphs.colorize(info, drawing, model, strokes, reference, options.size, options.steps, options.seed)
 
     return make
+
+
+def flat_graph(host, info, options, line):
+    strokes = options.strokes[line]
+    if not strokes:
+        raise HostError("flats need strokes of the same name: name their folder with --scribble.")
+    return graphs.flats(info, host.upload(line, "line" + line.suffix), host.upload(strokes, "strokes" + strokes.suffix))
 
 
 def is_network(model):

@@ -10,10 +10,13 @@ def main(arguments):
         epilog="run.py evaluate NAME --help tells more.",
         add_help=not arguments or arguments[0].startswith("-"),
     )
-    parser.add_argument("name", choices=["scribble", "reference"], help="line art + strokes, or + a coloured picture")
+    parser.add_argument("name", choices=["scribble", "reference", "flats"], help="what the colours come from")
     name = parser.parse_known_args(arguments[:1])[0].name
-    from ..training import commands, reference_command  # need torch, which a bare Python that asks for --help may lack
+    # these need torch, which a bare Python that asks for --help may lack; flats need SciPy as well
+    if name == "flats":
+        from ..training import flat_evaluation
 
-    if name == "reference":
-        return reference_command.evaluate(arguments[1:])
-    return commands.evaluate(arguments)
+        return flat_evaluation.main(arguments[1:])
+    from ..training import commands, reference_command
+
+    return {"scribble": commands, "reference": reference_command}[name].evaluate(arguments[1:])

@@ -69,6 +69,26 @@ def referred(reference):
     }
 
 
+def flats(info, line, scribble):
+    """Exactly the strokes' colours, without a model; drawing and strokes are names of uploaded files."""
+    graph = {
+        "drawing": node("LoadImage", image=line),
+        "strokes": node("LoadImage", image=scribble),
+        "lines": node("LineExtract", image=["drawing", 0], method="none"),
+        "regions": node("LineartRegions", line=["lines", 0]),
+        "flats": node(
+            "LineartFlatColor",
+            line=["lines", 0],
+            regions=["regions", 0],
+            scribble=["strokes", 0],
+            mask=["strokes", 1],
+            mask_is="transparency",
+        ),
+        "result": node("SaveImage", images=["flats", 0], filename_prefix="flats"),
+    }
+    return with_defaults(graph, info)
+
+
 def lines(info, image, method, network=None):
     """network: a file as LineartNetworkLoader names it, for the methods that draw with one."""
     graph = {

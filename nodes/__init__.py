@@ -9,9 +9,11 @@ from .lineart_clean_up import LineartCleanUp
 from .lineart_correspondence import LineartCorrespondence
 from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
+from .lineart_flat_color import LineartFlatColor
 from .lineart_guider import LineartGuider
 from .lineart_network_loader import LineartNetworkLoader
 from .lineart_reference_options import LineartReferenceOptions
+from .lineart_regions import LineartRegionsNode
 from .lineart_sketch import LineartSketch
 from .lineart_subject_mask import LineartSubjectMask
 from .lineart_text_heat_map import LineartTextHeatMap
@@ -37,6 +39,8 @@ NODES = [
     LineartCorrespondence,
     LineartFinish,
     LineartAugmentedReference,
+    LineartRegionsNode,
+    LineartFlatColor,
 ]
 
 

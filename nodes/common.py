@@ -11,6 +11,7 @@ TOKENS = "Positive of ReferenceTokens with a CLIP_VISION connected."
 TEXT_CLIP = "CLIP ViT-H from CLIPLoader, the one whose CLIP_VISION saw the reference."
 
 LineartNetwork = io.Custom("LINEART_NETWORK")  # a ModelPatcher of a one-pass network
+LineartRegions = io.Custom("LINEART_REGIONS")  # models.flats.regions.Regions
 
 LENGTHS_FOR = io.Int.Input(
     "lengths_for",

@@ -1,4 +1,4 @@
-"""The command `evaluate` of run.py. It needs torch, numpy, safetensors and einops, and no host."""
+"""The command `evaluate scribble` of run.py. It needs torch, numpy, safetensors and einops, and no host."""
 
 import argparse
 from pathlib import Path
@@ -16,10 +16,9 @@ SIZE = 128  # the side of a picture, px
 
 def evaluate(arguments):
     parser = argparse.ArgumentParser(
-        prog="run.py evaluate",
+        prog="run.py evaluate scribble",
         description="Scores against baselines on held-out procedural pictures and on a folder of real ones.",
     )
-    parser.add_argument("name", choices=["scribble"], help="line art + strokes")
     parser.add_argument(
         "cases",
         nargs="?",

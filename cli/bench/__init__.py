@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import torch
 
-BENCHMARKS = ("xdog", "sampling", "import_time", "line_networks", "reference", "training", "colorizediffusion")
+BENCHMARKS = ("xdog", "sampling", "import_time", "line_networks", "reference", "training", "colorizediffusion", "flats")
 
 
 class Row(NamedTuple):

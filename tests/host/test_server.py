@@ -11,6 +11,7 @@ from PIL import Image
 
 NODES = (
     *("ColorizeModelLoader", "LineExtract", "ScribbleEncoder", "ColorizeSampler", "LineartFinish"),
+    *("LineartRegions", "LineartFlatColor"),
     *("ReferenceTokens", "LineartDDIM", "LineartAugmentedReference", "LineartNetworkLoader", "LineartCorrespondence"),
     *("LineartCleanUp", "LineartSketch", "LineartSubjectMask"),
 )
@@ -74,7 +75,10 @@ def self_contained(workflow):
     return all((server.PACK / "weights" / name.rpartition("/")[2]).is_file() for name in named)
 
 
-@pytest.mark.parametrize("workflow", [file.name for file in demo.WORKFLOWS.glob("*_colorize*.json") if self_contained(file)])
+COLORIZING = [file.name for file in demo.WORKFLOWS.glob("*_colorize*.json") if self_contained(file)]
+
+
+@pytest.mark.parametrize("workflow", COLORIZING)
 def test_the_shipped_workflows_colour_the_shipped_drawing(host, workflow):
     result = demo.run(host, workflow=workflow)
     line = Image.open(demo.WORKFLOWS / demo.LINE)
@@ -166,6 +170,15 @@ def test_colorize_writes_every_drawing_and_goes_on_where_it_was_stopped(
     (out / "one.png").unlink()
     assert colorize.main(order) == 0
     assert (out / "one.png").exists() and (out / "two.png").stat().st_mtime_ns == before
+
+
+def test_colorize_flats_over_a_folder(commands, drawings, tmp_path, capsys):
+    out = tmp_path / "out"
+    order = [str(drawings / "line"), "--scribble", str(drawings / "scribble"), "--out", str(out), "--model", "flats"]
+    assert colorize.main(order) == 1
+    assert [file.name for file in out.iterdir()] == ["one.png"]
+    assert set(Image.open(out / "one.png").convert("RGB").getdata()) == {(0, 0, 0), (220, 30, 30)}
+    assert "two.png: flats need strokes of the same name" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_picture_fails_alone(commands, drawings, tmp_path, capsys):

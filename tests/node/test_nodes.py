@@ -78,6 +78,8 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
         ],
         ["lines", "ink", "blue", "red"],
     ),
+    "LineartRegions": (["line", "gap", "area", "masks"], ["regions", "labels", "masks"]),
+    "LineartFlatColor": (["line", "scribble", "strokes", "mask_is", "mask", "regions"], ["IMAGE", "flats"]),
 }
 
 

@@ -181,7 +181,6 @@ def test_smoke_run_writes_weights_that_evaluate_takes(tmp_path):
     weights = tmp_path / "geodesic_scribble.safetensors"
     out = tmp_path / "scores"
     arguments = [
-        "scribble",
         "--weights",
         str(weights),
         "--count",

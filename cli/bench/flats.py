@@ -1,0 +1,84 @@
+"""Flats from strokes: against the cut of the same energy on every pixel, and against what one waits for, one thread."""
+
+import tracemalloc
+
+import numpy as np
+import torch
+
+from ...models.flats.cut import settle
+from ...models.flats.flat import flat_colours
+from ...models.flats.grid import FORWARD, pairs, spread
+from ...models.flats.lazybrush import Energy, paint
+from ...models.flats.regions import regions
+from ...training.flats import flat_case
+from . import Row, medians
+
+GAP = 8  # px
+
+
+def run():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield against_pixels(128)
+        yield from waiting(512, 0.5, 0.5)
+        yield from waiting(2048, 15.0, 1.0)
+        yield memory(2048, 2048)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def against_pixels(size):
+    case = flat_case(0, size, GAP, "anti-aliased")
+    found = regions(drawing(case))
+    labels, ink = found.labels[0].numpy(), found.ink[0].numpy()
+    calls = lambda: paint(labels, ink, case.strokes, gap=found.gap), lambda: pixel_cut(case)
+    ms, pixel_ms = medians(*calls, runs=3)
+    ours, theirs = (call() for call in calls)
+    note = f"{np.mean(ours != theirs):.2%} of labels differ"
+    return Row("flats", ms, "ms", f"cut on all pixels, {size} x {size}", pixel_ms, pixel_ms / ms, 10.0, note)
+
+
+def waiting(size, cold, moved):
+    """A drawing with its strokes from nothing, and with a stroke moved while the regions are kept."""
+    case = flat_case(0, size, GAP, "anti-aliased")
+    colours, mask = strokes(case)
+    found = regions(drawing(case))
+    again_ms, cold_ms = medians(
+        lambda: flat_colours(found, colours, mask),
+        lambda: flat_colours(regions(drawing(case)), colours, mask),
+        runs=3,
+    )
+    note = f"{len(case.palette) - 1} colours"
+    for name, limit, ms in (("flats, cold", cold, cold_ms), ("flats, stroke moved", moved, again_ms)):
+        yield Row(name, ms / 1000, "s", f"limit, {size} x {size}", limit, 1000 * limit / ms, 1.0, note)
+
+
+def memory(size, limit):
+    case = flat_case(0, size, GAP, "anti-aliased")
+    tracemalloc.start()
+    flat_colours(regions(drawing(case)), *strokes(case))
+    peak = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    return Row("flats, memory", peak, "MiB", f"limit, {size} x {size}", limit, limit / peak, 1.0, "arrays of NumPy")
+
+
+def drawing(case):
+    return torch.from_numpy(case.line)[None, ..., None]
+
+
+def strokes(case):
+    return torch.from_numpy(case.palette[case.strokes])[None], torch.from_numpy(case.strokes > 0)[None].float()
+
+
+def pixel_cut(case):
+    """Labels (H, W) by the same energy on the graph of all pixels, ink given to the nearest paper."""
+    energy = Energy(1 - case.line)
+    dry = energy.bright.reshape(case.line.shape) > 0
+    steps = [pairs(np.arange(case.line.size).reshape(case.line.shape), *step) for step in FORWARD]
+    here, there = (np.concatenate([ends[side].ravel() for ends in steps]) for side in (0, 1))
+    known = np.where(dry, case.strokes, 0).ravel().astype(np.int32)
+    out = settle(here, there, energy(here, there), known).reshape(case.line.shape)
+    out[~dry] = 0
+    spread(out, ~dry, corners=True)
+    return out
