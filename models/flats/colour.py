@@ -51,21 +51,32 @@ def decode(code):
     return torch.stack([code >> 16, code >> 8 & 255, code & 255], dim=-1).float() / 255
 
 
-def commonest(rgb, distinct, most=1 << 24, share=0.0):
-    """The commonest colours among rgb (N, 3), as codes (K,), the commonest first.
+def commonest(rgb, distinct, most=None, share=0.0):
+    """The commonest colours among rgb (..., 3), as codes (K,), the commonest first.
 
     distinct  CIE 1976 difference below which a colour counts for a commoner one
     most      number of colours at the most
     share     of all pixels, that a colour needs with what counts for it
     """
     codes, counts = encode(rgb.reshape(-1, 3)).unique(return_counts=True)
-    total = counts.sum()
-    chosen = []
-    while len(codes) and len(chosen) < most:
-        first = counts.argmax()
-        near = distance(decode(codes), decode(codes[first][None]))[:, 0] < distinct
+    owner = counted_for(codes, counts, distinct, most)
+    totals = torch.zeros_like(counts).index_add(0, owner.clamp(min=0), torch.where(owner < 0, 0, counts))
+    order = totals.argsort(descending=True, stable=True)[: owner.unique().numel() - int((owner < 0).any())]
+    return codes[order[totals[order] >= share * counts.sum()]]
+
+
+def counted_for(codes, weights, distinct, most=None):
+    """For each of codes (N,) the index (N,) of the heaviest one nearer than `distinct`, which it counts for.
+
+    The heaviest code stands for its surroundings, then the heaviest of the rest, `most` times; -1 is what is left.
+    """
+    owner = torch.full_like(codes, -1)
+    colours = lab(decode(codes))
+    open_ = weights.double().clone()
+    while (owner < 0).any() and most != 0:
+        first = int(open_.argmax())
+        near = (owner < 0) & ((colours - colours[first]).norm(dim=1) < distinct)
         near[first] = True
-        chosen.append((counts[near].sum(), codes[first]))
-        codes, counts = codes[~near], counts[~near]
-    kept = [code for count, code in chosen if count >= share * total]
-    return torch.stack(kept) if kept else codes[:0]
+        owner[near], open_[near] = first, -1
+        most = most and most - 1
+    return owner
