@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 import torch
 
+from ..image import repeat_batch, resize, rgb
+from . import frames
 from .colour import decode, distance, encode
+from .palette import name_of
 from .snap import dominant, paper
 
 KINDS = ("unpainted", "leak", "gap")
@@ -156,3 +159,34 @@ def report(findings, name, most=20):
     if len(findings.places) > most:
         lines.append(f"and {sum(findings.counts.values()) - most} more")
     return "\n".join(lines)
+
+
+def inspect_frames(image, line, regions, mask=None, tiny=30, palette=()):
+    """Findings in pictures (B, H, W, 3..4) on drawings (B, H, W, 3) with these regions, and everything shown of them.
+
+    mask  (B, H, W), 1 where there is no paint; all 0 is none, as LoadImage gives it for an opaque file
+    Returns pictures with marks and mended ones (B, H, W, 3), where anything was found (B, H, W), the number of places
+    without paint, of leaks and of specks, and a report.
+    """
+    batch = max(len(image), len(line))
+    labels, ink = frames.fit(regions, line, batch)
+    if image.shape[1:3] != line.shape[1:3]:
+        (height, width), (rows, columns) = image.shape[1:3], line.shape[1:3]
+        raise ValueError(
+            f"The picture has {width} x {height} px, the drawing {columns} x {rows}: paint is checked pixel by pixel, "
+            "so connect both at one size, or bring the picture there with LineartSnapToFlats."
+        )
+    blank = 1 - image[..., 3] if image.shape[-1] == 4 else torch.zeros(image.shape[:3])
+    if mask is not None:
+        blank = repeat_batch(blank, max(len(blank), len(mask)))
+        blank = torch.maximum(blank, repeat_batch(resize(mask[..., None].cpu(), *line.shape[1:3])[..., 0], len(blank)))
+    batch = max(batch, len(blank))
+    painted = repeat_batch(blank, batch) <= 0.5
+    labels, ink = repeat_batch(labels, batch), repeat_batch(ink, batch)
+    pictures, line = repeat_batch(rgb(image[..., :3]), batch), repeat_batch(line, batch)
+    found = [inspect(*part, tiny) for part in zip(pictures, painted, labels, ink, strict=True)]
+    shown = torch.stack([show(*part) for part in zip(pictures, line, found, strict=True)])
+    told = [f"frame {i}: {report(one, lambda code: name_of(code, palette))}" for i, one in enumerate(found, 1)]
+    counts = [sum(one.counts[kind] for one in found) for kind in KINDS]
+    masks = torch.stack([one.masks.any(0).float() for one in found])
+    return shown, torch.stack([one.mended for one in found]), masks, *counts, "\n".join(told)

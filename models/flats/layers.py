@@ -12,7 +12,9 @@ from xml.etree import ElementTree
 import numpy as np
 import torch
 
+from ..image import repeat_batch
 from .colour import decode, encode
+from .light import light, lit
 from .palette import name_of
 
 MOST = 1000  # colours: beyond, the picture is not flat
@@ -26,11 +28,30 @@ class Layer(NamedTuple):
     multiply: bool = False  # with what lies below, instead of covering it
 
 
-def split(flats, line, light=None, palette=()):
+def stacks(flats, line, shaded=None, palette=()):
+    """Yields for each drawing what all its layers show, (H, W, 3) uint8, and the layers; see `split`.
+
+    flats, line  (B, H, W, 3) of one size, a single one serving the whole batch of the other
+    shaded       the flats under a light (B, H, W, 3), of which only the brightness is read
+    """
+    sizes = {f"{picture.shape[2]} x {picture.shape[1]}" for picture in (flats, line, shaded) if picture is not None}
+    if len(sizes) > 1:
+        raise ValueError(
+            f"Layers lie over each other, but these pictures have several sizes: {', '.join(sorted(sizes))}."
+        )
+    batch = max(len(flats), len(line))
+    flats, line = repeat_batch(flats, batch), repeat_batch(line, batch)
+    lights = [None] * batch if shaded is None else light(repeat_batch(shaded, batch), flats)
+    for flat, drawing, shade in zip(flats, line, lights, strict=True):
+        picture = (flat if shade is None else lit(flat[None], shade[None])[0]) * drawing
+        yield (picture * 255).round().byte().numpy(), split(flat, drawing, shade, palette)
+
+
+def split(flats, line, shade=None, palette=()):
     """The layers of one drawing, the lowest first: a colour each, the largest first, shadow, highlight and ink.
 
-    flats (H, W, 3), line (H, W, 3), light (H, W) as in `light`, palette for the names; all on one device.
-    Laid over each other they are `lit(flats, light) * line`, to the rounding of 8 bits.
+    flats (H, W, 3), line (H, W, 3), shade (H, W) as `light` gives it, palette for the names.
+    Laid over each other they are `lit(flats, shade) * line`, to the rounding of 8 bits.
     """
     codes = encode(flats)
     found, counts = codes.unique(return_counts=True)
@@ -43,9 +64,9 @@ def split(flats, line, light=None, palette=()):
         _solid(name_of(code, palette), decode(code), (codes == code).to(flats))
         for code in found[counts.argsort(descending=True, stable=True)]
     ]
-    if light is not None:
-        layers.append(_solid("shadow", flats.new_zeros(3), -light.clamp(max=0), multiply=True))
-        layers.append(_solid("highlight", flats.new_ones(3), light.clamp(min=0)))
+    if shade is not None:
+        layers.append(_solid("shadow", flats.new_zeros(3), -shade.clamp(max=0), multiply=True))
+        layers.append(_solid("highlight", flats.new_ones(3), shade.clamp(min=0)))
     opacity = 1 - line.amin(dim=-1)
     ink = (line - 1) / opacity.clamp(min=1 / 255)[..., None] + 1  # multiplied at this opacity it is the line itself
     layers.append(_solid("ink", ink.clamp(0, 1), opacity, multiply=True))

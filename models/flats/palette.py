@@ -134,7 +134,10 @@ def shift(palette, hue=0.0, chroma=1.0, lightness=0.0, light="#ffffff"):
     lightness  added to L, -100..100
     light      colour of the light, which every tone is multiplied by
     """
-    light = decode(torch.tensor(as_code(light)))
+    colour = read_hex(light)
+    if colour is None:
+        raise ValueError(f"The light of the scene is a colour like #8090ff, found '{light[:40]}'.")
+    light = decode(torch.tensor(as_code(colour)))
     angle = torch.tensor(hue).deg2rad()
     turn = torch.tensor([[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]]) * chroma
 

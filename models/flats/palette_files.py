@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from .colour import decode, encode, lab, srgb
-from .palette import TONES, Paint, as_code, as_hex, read_hex
+from .palette import TONES, Paint, as_code, as_hex, parse, read_hex
 
 ENDINGS = (".gpl", ".ase", ".aco", ".csv")
 NAMES, PLAIN = ("name", "paint", "part"), ("colour", "color", "hex", "rgb")  # headings, besides the tones
@@ -31,6 +31,16 @@ def read(path):
     if not palette:
         raise ValueError(f"The palette {path.name} holds no colour.")
     return palette
+
+
+def typed(text):
+    """The paints of a text: JSON as `palette.dump` writes it, or rows as in a .csv file."""
+    if text.lstrip().startswith("["):
+        return parse(text)
+    try:
+        return _csv(text.encode())
+    except ValueError as error:
+        raise ValueError(f"Cannot read the colours: {error}. Write a paint a line: hair, #d0a060") from None
 
 
 def _paint(name, rgb, number):

@@ -5,21 +5,17 @@ from typing import NamedTuple
 
 import torch
 
+from ..image import repeat_batch, resize, rgb
+from . import frames
 from .colour import LIGHTNESS, counted_for, decode, encode
-from .light import light, within_regions
-from .palette import nearest
+from .light import light, lit, within_regions
+from .palette import as_hex, nearest
+from .registration import align
 
 COARSE = 16  # 8-bit steps of the first histogram
 NEIGHBOUR = torch.tensor([1 << 10, 1 << 5, 1])  # from one of its bins to the next in red, green and blue
 RADII = (24, 12, 6, 3)  # 8-bit steps around the mode, narrowing
 DEEPEST = -0.6  # light below this is no shadow but a line of the picture's own
-
-
-class Snapped(NamedTuple):
-    codes: torch.Tensor  # (n,) the colour of every region, label 1 first
-    far: torch.Tensor  # (n,) CIELAB distance to the palette, 0 without one
-    kept: torch.Tensor  # (n,) bool: too far from the palette, so it keeps a colour of its own
-    found: torch.Tensor  # (n, 3) dominant colours in the picture
 
 
 def dominant(picture, labels, weights):
@@ -64,28 +60,22 @@ def paper(ink):
     return (1 - ink) ** 2 + 1e-3
 
 
-def snap(picture, labels, ink, palette=(), reject=25.0, merge=4.0):
-    """The exact colour of every region of one drawing.
+def exact(found, areas, palette=(), reject=25.0, merge=4.0):
+    """The exact colours (n,) of regions whose dominant colours are `found` (n, 3), and which keep their own (n,).
 
-    picture   (H, W, 3) at the drawing's size
-    labels    (H, W) regions, numbered from 1
-    ink       (H, W) darkness of the drawing
-    palette   the only colours allowed; without one, regions share the colours found
-    reject    distance in CIELAB, lightness counted by 0.3, beyond which a region keeps the colour it has
-    merge     without a palette: regions whose colours differ by less take the colour of the largest
+    areas    (n,) px of each region
+    palette  the only colours allowed; without one, regions share the colours found
+    reject   distance in CIELAB, lightness counted by 0.3, beyond which a region keeps the colour it has
+    merge    without a palette: regions whose colours differ by less take the colour of the largest
     """
-    found = dominant(picture, labels, paper(ink)).clamp(0, 1)
     codes = encode(found)
     if palette:
         wanted, far = nearest(found, palette, LIGHTNESS)
-        kept = far > reject
-        return Snapped(torch.where(kept, codes, wanted), far, kept, found)
-    areas = torch.bincount(labels.flatten().long() - 1, minlength=len(codes))
-    codes = codes[counted_for(codes, areas, merge)]
-    return Snapped(codes, torch.zeros_like(areas).float(), torch.zeros_like(areas).bool(), found)
+        return torch.where(far > reject, codes, wanted), far > reject
+    return codes[counted_for(codes, areas, merge)], torch.zeros_like(codes, dtype=torch.bool)
 
 
-def flats(codes, labels):
+def paint(codes, labels):
     """A picture (H, W, 3) of the regions' colours."""
     return decode(codes)[labels.long() - 1]
 
@@ -95,3 +85,52 @@ def shade(picture, found, labels, ink, radius):
     shades = light(picture[None], found[labels.long() - 1][None])[0]
     counts = paper(ink) * (shades > DEEPEST)
     return within_regions(shades, counts, labels, radius)
+
+
+class Snapped(NamedTuple):
+    flats: torch.Tensor  # (B, H, W, 3) exact colours
+    shaded: torch.Tensor  # (B, H, W, 3) the same under the picture's light, if that was wanted
+    kept: torch.Tensor  # (B, H, W) 1 where a region is too far from the palette
+    report: str
+
+
+def snap(picture, line, regions, palette=(), register=True, softness=None, **limits):
+    """Pictures (B, h, w, C) as flats on drawings (B, H, W, C) with these regions; frames of a batch share colours.
+
+    register  find out where a picture lies on its drawing first; else it is laid over the whole of it
+    softness  px over which light is averaged within a region; None leaves the flats without light
+    limits    reject and merge, see `exact`
+    """
+    batch = max(len(picture), len(line))
+    labels, ink = frames.fit(regions, line, batch)
+    pictures, told = zip(*(_lay(*pair, register) for pair in _pairs(picture, line, batch)), strict=True)
+    found = [dominant(*part) for part in zip(pictures, labels, paper(ink), strict=True)]
+    areas = torch.cat([part.flatten().bincount()[1:] for part in labels])
+    codes, kept = exact(torch.cat(found), areas, palette, **limits)
+    sizes = [len(part) for part in found]
+    codes, kept = codes.split(sizes), kept.split(sizes)
+
+    flats = torch.stack([paint(*part) for part in zip(codes, labels, strict=True)])
+    shaded = flats
+    if softness is not None:
+        lights = [shade(*part, softness) for part in zip(pictures, found, labels, ink, strict=True)]
+        shaded = lit(flats, torch.stack(lights))
+    report = []
+    for number, (sentence, part, code, own) in enumerate(zip(told, labels, codes, kept, strict=True), 1):
+        report.append(f"frame {number}: {len(code)} regions, {len(code.unique())} colours; picture {sentence}")
+        report += frames.listed(part, own, lambda index, code=code: f"{as_hex(code[index])} is far from the palette")
+    kept = torch.stack([own[part.long() - 1].float() for own, part in zip(kept, labels, strict=True)])
+    return Snapped(flats, shaded, kept, "\n".join(report))
+
+
+def _pairs(picture, line, batch):
+    return zip(repeat_batch(picture, batch).split(1), repeat_batch(line, batch).split(1), strict=True)
+
+
+def _lay(picture, line, register):
+    """A picture (1, h, w, C) on its drawing: (H, W, 3), and what was done, in words."""
+    size = line.shape[1:3]
+    if not register:
+        return resize(rgb(picture), *size)[0].cpu(), "laid over the whole drawing"
+    placed, placement = align(picture, line)
+    return placed[0].cpu(), placement.describe(*size)
