@@ -14,6 +14,7 @@ from .lineart_inspector import LineartInspector
 from .lineart_network_loader import LineartNetworkLoader
 from .lineart_palette import LineartPalette
 from .lineart_palette_edit import LineartPaletteEdit
+from .lineart_regions import LineartRegionsNode
 from .lineart_save_layers import LineartSaveLayers
 from .lineart_sheet import LineartSheet
 from .lineart_snap_to_flats import LineartSnapToFlats
@@ -41,6 +42,7 @@ NODES = [
     LineartAnchor,
     LineartInspector,
     LineartSaveLayers,
+    LineartRegionsNode,
 ]
 
 

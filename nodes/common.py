@@ -12,4 +12,4 @@ REGIONS = "Regions of the same drawing, from LineartRegions."
 PALETTE = "Paints, from LineartPalette."
 
 LineartNetwork = io.Custom("LINEART_NETWORK")  # a ModelPatcher of a one-pass network
-LineartRegionsSocket = io.Custom("LINEART_REGIONS")
+LineartRegions = io.Custom("LINEART_REGIONS")  # models.flats.regions.Regions

@@ -1,7 +1,7 @@
 from comfy_api.latest import io
 
 from ..models.host.anchoring import anchored
-from .common import LINE, REGIONS, ROOT, LineartRegionsSocket
+from .common import LINE, REGIONS, ROOT, LineartRegions
 
 
 class LineartAnchor(io.ComfyNode):
@@ -19,7 +19,7 @@ class LineartAnchor(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="A colorizer, or a Stable Diffusion or SDXL model."),
                 io.Image.Input("flats", tooltip="The colours without ink, as the nodes of flats give them."),
-                LineartRegionsSocket.Input("regions", tooltip=REGIONS),
+                LineartRegions.Input("regions", tooltip=REGIONS),
                 io.Float.Input(
                     "strength",
                     default=1.0,

@@ -3,8 +3,9 @@ from comfy_api.latest import io
 from ..models.flats import inspector
 from ..models.flats import palette as palettes
 from ..models.flats.regions import regions as find_regions
+from ..models.host.device import handed_on
 from ..models.image import rgb
-from .common import LINE, PALETTE, REGIONS, ROOT, LineartRegionsSocket
+from .common import LINE, PALETTE, REGIONS, ROOT, LineartRegions
 
 
 class LineartInspector(io.ComfyNode):
@@ -22,7 +23,7 @@ class LineartInspector(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="The flats, with or without ink, at the drawing's size."),
                 io.Image.Input("line", tooltip=LINE),
-                LineartRegionsSocket.Input("regions", optional=True, tooltip=f"{REGIONS} Found anew if not connected."),
+                LineartRegions.Input("regions", optional=True, tooltip=f"{REGIONS} Found anew if not connected."),
                 io.Mask.Input(
                     "mask",
                     optional=True,
@@ -56,4 +57,4 @@ class LineartInspector(io.ComfyNode):
         found = inspector.inspect_frames(
             image.cpu(), line, regions or find_regions(line), mask, tiny, palettes.parse(palette)
         )
-        return io.NodeOutput(*found)
+        return io.NodeOutput(*handed_on(*found))

@@ -2,6 +2,7 @@ from comfy_api.latest import io
 
 from ..models.flats import palette, palette_files
 from ..models.host import folders
+from ..models.host.device import handed_on
 from ..models.image import rgb
 from ..models.scribble import read_strokes
 from .common import ROOT
@@ -98,4 +99,4 @@ class LineartPalette(io.ComfyNode):
             found = palette.of_strokes(*read_strokes(image, mask))
         else:
             found = palette.of_picture(rgb(image), source["count"], source["distinct"])
-        return io.NodeOutput(palette.dump(found), palette.swatches(found))
+        return io.NodeOutput(*handed_on(palette.dump(found), palette.swatches(found)))

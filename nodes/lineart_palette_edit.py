@@ -1,6 +1,7 @@
 from comfy_api.latest import io
 
 from ..models.flats import palette as palettes
+from ..models.host.device import handed_on
 from ..models.image import rgb
 from .common import PALETTE, ROOT
 
@@ -65,7 +66,7 @@ class LineartPaletteEdit(io.ComfyNode):
 
     @classmethod
     def execute(cls, palette, changes="", hue=0.0, chroma=1.0, lightness=0.0, light="#ffffff", flats=None):
-        return io.NodeOutput(*edit(palette, changes, (hue, chroma, lightness, light), flats))
+        return io.NodeOutput(*handed_on(*edit(palette, changes, (hue, chroma, lightness, light), flats)))
 
 
 def edit(text, changes, scene, flats):

@@ -3,8 +3,9 @@ from comfy_api.latest import io
 from ..models.flats import palette as palettes
 from ..models.flats import sheet as sheets
 from ..models.flats.regions import regions as find_regions
+from ..models.host.device import handed_on
 from ..models.image import rgb
-from .common import LINE, PALETTE, REGIONS, ROOT, LineartRegionsSocket
+from .common import LINE, PALETTE, REGIONS, ROOT, LineartRegions
 
 
 class LineartSheet(io.ComfyNode):
@@ -25,8 +26,8 @@ class LineartSheet(io.ComfyNode):
                     "sheet", tooltip="The coloured character, one frame or several of the same size; flats are best."
                 ),
                 io.Image.Input("sheet_line", tooltip="The drawings of the sheet, frame by frame, black ink on white."),
-                LineartRegionsSocket.Input("regions", optional=True, tooltip=f"{REGIONS} Found anew if not connected."),
-                LineartRegionsSocket.Input(
+                LineartRegions.Input("regions", optional=True, tooltip=f"{REGIONS} Found anew if not connected."),
+                LineartRegions.Input(
                     "sheet_regions", optional=True, tooltip="LineartRegions of sheet_line. Found anew if not connected."
                 ),
                 io.String.Input(
@@ -64,4 +65,4 @@ class LineartSheet(io.ComfyNode):
             palettes.parse(palette),
             sure,
         )
-        return io.NodeOutput(flats * line, flats, unsure, report)
+        return io.NodeOutput(*handed_on(flats * line, flats, unsure, report))

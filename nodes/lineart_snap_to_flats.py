@@ -4,8 +4,9 @@ from ..models.flats import palette as palettes
 from ..models.flats import snap
 from ..models.flats.colour import commonest
 from ..models.flats.regions import regions as find_regions
+from ..models.host.device import handed_on
 from ..models.image import repeat_batch, rgb
-from .common import LINE, PALETTE, REGIONS, ROOT, LineartRegionsSocket
+from .common import LINE, PALETTE, REGIONS, ROOT, LineartRegions
 
 
 class LineartSnapToFlats(io.ComfyNode):
@@ -24,7 +25,7 @@ class LineartSnapToFlats(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="The coloured picture, of any size: by any model, or painted."),
                 io.Image.Input("line", tooltip=LINE),
-                LineartRegionsSocket.Input("regions", optional=True, tooltip=f"{REGIONS} Found anew if not connected."),
+                LineartRegions.Input("regions", optional=True, tooltip=f"{REGIONS} Found anew if not connected."),
                 io.String.Input("palette", force_input=True, optional=True, tooltip=PALETTE),
                 io.Boolean.Input(
                     "register",
@@ -86,4 +87,4 @@ class LineartSnapToFlats(io.ComfyNode):
         done = snap.snap(image.cpu(), line, regions, known, register, softness, reject=reject, merge=merge)
         text = palette if known else palettes.dump(palettes.of_codes(commonest(done.flats, 0.0)))
         picture = done.shaded * repeat_batch(line, len(done.shaded))
-        return io.NodeOutput(picture, done.flats, done.shaded, done.kept, text, done.report)
+        return io.NodeOutput(*handed_on(picture, done.flats, done.shaded, done.kept, text, done.report))

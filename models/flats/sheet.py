@@ -17,8 +17,9 @@ from .palette import name_of
 
 WHITE = 0xFFFFFF
 SIDES = ((1, 0), (0, 1), (-1, 0), (0, -1))  # right, below, left, above, as x and y
-WEIGHTS = np.array([6.0, 6.0, 1.0, 1.0, 0.5, 1.0, 1.0, 2.0, 2.0])  # of the columns of `Description.features`
-NEIGHBOURS = 4.0  # weight of what they say
+BACKGROUND = 5.0  # as log size: like nothing in the figure
+WEIGHTS = np.array([2.0, 9.0, 1.5, 1.0, 0.75, 1.0, 1.0, 1.0, 1.0])  # of the columns of `Description.features`
+NEIGHBOURS = 5.0  # weight of what they say
 ROUNDS = 8
 ASSIGNED = 0.5  # votes of the region that the assignment gives
 ASSIGNABLE = 4_000_000  # pairs of regions, beyond which there is no assignment
@@ -57,6 +58,8 @@ def describe(labels):
             contact[:, [background]].toarray()[:, 0] / outline,
         ]
     )
+    if count > 1:
+        features[background, :3] = 0, 0, BACKGROUND
     return Description(features, _by_side(contact, outline, middle))
 
 

@@ -62,6 +62,7 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
         ["IMAGE", "mended", "mask", "unpainted", "leaks", "gaps", "report"],
     ),
     "LineartSaveLayers": (["flats", "line", "filename_prefix", "format", "shaded", "palette"], ["files"]),
+    "LineartRegions": (["line", "gap", "area", "masks"], ["regions", "labels", "masks"]),
 }
 
 

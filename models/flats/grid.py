@@ -1,0 +1,68 @@
+"""Labels on the pixel grid: how they spread and where they touch. Numpy, one frame (H, W) at a time."""
+
+import numpy as np
+
+FOUR = ((0, 1), (1, 0), (0, -1), (-1, 0))
+CORNERS = ((1, 1), (1, -1), (-1, -1), (-1, 1))
+FORWARD = ((0, 1), (1, 0), (1, 1), (1, -1))  # every pair of the eight-neighbourhood once
+
+
+def spread(labels, free, corners=False):
+    """Labels (H, W) above 0 grow in place into the free pixels (bool) without one, nearest first.
+
+    Steps go to the four neighbours, so that a line one pixel wide is a wall; with `corners` every second step goes
+    to all eight, which makes the fronts octagons. Returns which free pixels no label reached.
+    """
+    height, width = labels.shape
+    wide, room = np.zeros((height + 2, width + 2), labels.dtype), np.zeros((height + 2, width + 2), bool)
+    inner = slice(1, -1), slice(1, -1)
+    wide[inner], room[inner] = labels, free & (labels == 0)
+    flat, open_ = wide.ravel(), room.ravel()
+    offsets = [down * (width + 2) + right for down, right in FOUR + CORNERS]
+    beside = np.flatnonzero(open_)
+    beside = np.concatenate([beside + offset for offset in offsets[:4]])
+    front, step = np.unique(beside[flat[beside] > 0]), 0
+    while front.size:
+        reached = []
+        for offset in offsets[: 8 if corners and step % 2 else 4]:
+            source = front[open_[front + offset]]
+            flat[source + offset] = flat[source]
+            open_[source + offset] = False
+            reached.append(source + offset)
+        front, step = np.concatenate(reached), step + 1
+    labels[...] = wide[inner]
+    return room[inner]
+
+
+def pairs(array, down, right):
+    """Two views of one shape (..., H', W'): the pixels that have a neighbour so far away, and those neighbours."""
+    height, width = array.shape[-2:]
+    rows = slice(max(0, -down), height - max(0, down)), slice(max(0, down), height + min(0, down))
+    columns = slice(max(0, -right), width - max(0, right)), slice(max(0, right), width + min(0, right))
+    return array[..., rows[0], columns[0]], array[..., rows[1], columns[1]]
+
+
+def contacts(labels, weigh, steps=FORWARD):
+    """Which labels touch: (first, second, one weight for every pair of pixels), each (N,), first < second.
+
+    weigh(down, right) -> (H', W') weights of the pairs of neighbours `pairs` gives; pairs that weigh 0 do not touch.
+    """
+    found = []
+    for down, right in steps:
+        a, b = pairs(labels, down, right)
+        at = np.flatnonzero((a != b).ravel())
+        weight = weigh(down, right).ravel()[at]
+        at, weight = at[weight > 0], weight[weight > 0]
+        a, b = a.ravel()[at], b.ravel()[at]
+        found.append((np.minimum(a, b), np.maximum(a, b), weight))
+    return [np.concatenate(column) for column in zip(*found, strict=True)]
+
+
+def per_pair(first, second, weight, join=np.add):
+    """The contacts of `contacts` with one row for each pair of labels, their weights joined."""
+    if not first.size:
+        return first, second, weight
+    key = first.astype(np.int64) << 32 | second
+    order = np.argsort(key, kind="stable")
+    key, starts = np.unique(key[order], return_index=True)
+    return (key >> 32).astype(first.dtype), (key & 0xFFFFFFFF).astype(first.dtype), join.reduceat(weight[order], starts)
