@@ -18,8 +18,8 @@ from .palette import name_of
 WHITE = 0xFFFFFF
 SIDES = ((1, 0), (0, 1), (-1, 0), (0, -1))  # right, below, left, above, as x and y
 BACKGROUND = 5.0  # as log size: like nothing in the figure
-WEIGHTS = np.array([2.0, 9.0, 1.5, 1.0, 0.75, 1.0, 1.0, 1.0, 1.0])  # of the columns of `Description.features`
-NEIGHBOURS = 5.0  # weight of what they say
+WEIGHTS = np.array([3.0, 12.0, 2.0, 1.5, 1.0, 1.5, 1.5, 1.5, 1.5])  # of the columns of `Description.features`
+NEIGHBOURS = 6.0  # weight of what they say
 ROUNDS = 8
 ASSIGNED = 0.5  # votes of the region that the assignment gives
 ASSIGNABLE = 4_000_000  # pairs of regions, beyond which there is no assignment

@@ -93,7 +93,7 @@ def test_a_palette_that_cannot_be_made(source, words):
 
 
 def test_editing_recolours_the_flats(drawing):
-    text, swatches, flats = run(LineartPaletteEdit, palette=PALETTE, changes="hair = #102030", flats=drawing[0])
+    text, _, flats = run(LineartPaletteEdit, palette=PALETTE, changes="hair = #102030", flats=drawing[0])
     assert parse(text)[0].normal == "#102030" and set(encode(flats).unique().tolist()) == {0x102030, SKIN}
     assert torch.equal(run(LineartPaletteEdit, palette=PALETTE)[2], run(LineartPaletteEdit, palette=PALETTE)[1])
     with pytest.raises(ValueError, match="light of the scene"):
