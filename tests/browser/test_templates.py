@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from lineart_colorize.cli import graphs
-from lineart_colorize.cli.demo import GUIDANCE, LINE, WORKFLOWS
+from lineart_colorize.cli.demo import PICTURES, WORKFLOWS
 from lineart_colorize.cli.server import NAME, Host
 
 TEMPLATES = sorted(WORKFLOWS.glob("*.json"))
@@ -28,8 +28,8 @@ def host():
     if not os.environ.get("COMFYUI_PATH"):
         pytest.skip("needs ComfyUI: set COMFYUI_PATH")
     with Host() as host:
-        for picture in (LINE, GUIDANCE):
-            host.upload(WORKFLOWS / picture)
+        for picture in PICTURES:
+            host.upload(picture)
         yield host
 
 
