@@ -11,6 +11,8 @@ from PIL import Image
 
 NODES = (
     *("ColorizeModelLoader", "LineExtract", "ScribbleEncoder", "ColorizeSampler", "LineartFinish"),
+    *("LineartSnapToFlats", "LineartPalette", "LineartPaletteEdit", "LineartSheet", "LineartAnchor"),
+    *("LineartInspector", "LineartSaveLayers"),
     *("ReferenceTokens", "LineartDDIM", "LineartAugmentedReference", "LineartNetworkLoader", "LineartCorrespondence"),
 )
 
