@@ -12,7 +12,6 @@ from .server import PACK, Host
 WORKFLOWS = PACK / "workflows"
 WORKFLOW = "scribble_colorize.json"
 LINE, GUIDANCE = "demo_line.png", "demo_scribble.png"
-PICTURES = sorted(WORKFLOWS.glob("*.png"))  # that the workflows load
 
 
 def main(arguments):
@@ -38,7 +37,7 @@ def main(arguments):
 
 def run(host, on_event=lambda kind, data: None, workflow=WORKFLOW):
     """Bytes of the picture that a shipped workflow saves."""
-    for picture in PICTURES:
+    for picture in WORKFLOWS.glob("demo_*.png"):
         host.upload(picture)
     saved_graph = json.loads((WORKFLOWS / workflow).read_text("utf-8"))
     graph = graphs.from_workflow(saved_graph, host.object_info())

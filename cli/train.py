@@ -1,7 +1,7 @@
-"""`python run.py train`: the command itself is in training/commands.py."""
+"""`python run.py train`: the command itself is in training/train.py."""
 
 
 def main(arguments):
-    from ..training import commands  # needs torch, which a bare Python that asks for --help may lack
+    from ..training import train  # needs torch, which a bare Python that asks for --help may lack
 
-    return commands.train(arguments)
+    return train.train(arguments)

@@ -9,5 +9,7 @@ SCRIBBLE_MASK = "lineart_scribble_mask"  # BHW, 1 = a stroke is here
 REFERENCE = "lineart_reference"  # BHWC
 REFERENCE_MASK = "lineart_reference_mask"  # BHW
 BACKGROUND = "lineart_background"  # BHWC
+TOKENS = "lineart_tokens"  # (B, n, C) of the reference, on both sides; the guided side has them as its tokens too
+WHOLE = "lineart_whole"  # (B, m, C), CLIP's token of each of the m references as a whole, whose others are the n
 OPTIONS = "lineart_options"  # dict of numbers
 EMPTY = "lineart_empty"  # True on a conditioning made from nothing: the MODEL widens its tokens

@@ -7,6 +7,7 @@ import torch
 from .animediffusion import network as animediffusion
 from .diffusart import network as diffusart
 from .geodesic import network as geodesic
+from .likeness import network as likeness
 from .line import anime2sketch, isnet, manga, realistic, sketchkeras
 from .scft import network as scft
 
@@ -15,6 +16,7 @@ SYSTEMS = {
     "diffusart": (diffusart.config, diffusart.Diffusart),
     "animediffusion": (animediffusion.config, animediffusion.AnimeDiffusion),
     "geodesic": (geodesic.config, geodesic.GeodesicUNet),
+    "likeness": (likeness.config, likeness.Likeness),
 }
 
 # The same for LINEART_NETWORKs: name -> (detection, network)

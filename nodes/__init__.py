@@ -18,7 +18,10 @@ from .lineart_regions import LineartRegionsNode
 from .lineart_save_layers import LineartSaveLayers
 from .lineart_sheet import LineartSheet
 from .lineart_snap_to_flats import LineartSnapToFlats
+from .lineart_sketch import LineartSketch
 from .lineart_subject_mask import LineartSubjectMask
+from .lineart_text_heat_map import LineartTextHeatMap
+from .lineart_text_manipulation import LineartTextManipulation
 from .reference_tokens import ReferenceTokens
 from .scribble_encoder import ScribbleEncoder
 
@@ -28,8 +31,11 @@ NODES = [
     LineExtract,
     LineartCleanUp,
     LineartSubjectMask,
+    LineartSketch,
     ScribbleEncoder,
     ReferenceTokens,
+    LineartTextManipulation,
+    LineartTextHeatMap,
     ColorizeSampler,
     LineartDDIM,
     LineartCorrespondence,

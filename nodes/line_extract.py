@@ -10,9 +10,10 @@ from ..models.host import device, networks
 from ..models.line import anime2sketch, fdog, manga, realistic, sketchkeras, threshold, xdog
 from ..models.line.memory import fresh
 from ..models.line.polarity import black_on_white
-from .common import ROOT, LineartNetwork
+from .common import LENGTHS_FOR, ROOT, LineartNetwork
 
 PIXELS = 1 << 24  # that travel to the compute device at a time
+LENGTHS = ("sigma", "flow", "along")  # parameters in pixels
 
 
 def number(id, default, low, high, step, tooltip):
@@ -159,6 +160,7 @@ class LineExtract(io.ComfyNode):
                     optional=True,
                     tooltip="From LineartNetworkLoader, for the methods named after a network.",
                 ),
+                LENGTHS_FOR,
             ],
             outputs=[
                 io.Image.Output(display_name="lines", tooltip="Black ink on white, at the picture's own size."),
@@ -167,12 +169,15 @@ class LineExtract(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, method, invert="auto", network=None):
+    def execute(cls, image, method, invert="auto", network=None, lengths_for=0):
         parameters = dict(method)
         name = parameters.pop("method")
         batch, height, width, channels = image.shape
         if not 1 <= channels <= 4:
             raise ValueError(f"Line Extract reads pictures of 1 to 4 channels, but this one has {channels}.")
+        if lengths_for:
+            scale = max(height, width) / lengths_for
+            parameters |= {id: parameters[id] * scale for id in LENGTHS if id in parameters}
         extract, step = extractor(name, parameters, network, height * width)
         picture = fresh((batch, height, width, 3), image.new_empty(0, device=device.intermediate_device()).float())
         bar = device.progress_bar(batch)

@@ -4,7 +4,8 @@ from comfy_api.latest import io
 from ..models.host import device
 from ..models.image import luma, rgb
 from ..models.line import cleanup, scan
-from .common import ROOT
+from ..models.line.gaps import close_gaps
+from .common import LENGTHS_FOR, ROOT
 
 
 class LineartCleanUp(io.ComfyNode):
@@ -16,7 +17,7 @@ class LineartCleanUp(io.ComfyNode):
             category=f"{ROOT}/lines",
             description=(
                 "Cleans line art, scans and photographs of drawings: paper and shade, coloured pencil, "
-                "screentones, faint strokes, specks, line width. Only what is switched on is done, in this order."
+                "screentones, faint strokes, specks, line width, gaps. Only what is switched on is done, in this order."
             ),
             search_aliases=[
                 "despeckle",
@@ -25,6 +26,8 @@ class LineartCleanUp(io.ComfyNode):
                 "thicken lines",
                 "remove screentone",
                 "blue pencil",
+                "close gaps",
+                "line width",
             ],
             inputs=[
                 io.Image.Input("image", tooltip="Drawings, dark lines on light paper, of any size."),
@@ -73,6 +76,24 @@ class LineartCleanUp(io.ComfyNode):
                     max=32,
                     tooltip="Pixels by which lines grow on each side, or below 0 get thinner, but never break.",
                 ),
+                io.Float.Input(
+                    "line_width",
+                    default=0.0,
+                    min=0.0,
+                    max=64.0,
+                    step=0.1,
+                    optional=True,
+                    tooltip="Makes all lines this many pixels wide; solid black shrinks to lines too. 0 = off.",
+                ),
+                io.Int.Input(
+                    "gaps",
+                    default=0,
+                    min=0,
+                    max=128,
+                    optional=True,
+                    tooltip="Joins line ends that point at each other over gaps of up to so many pixels. 0 = off.",
+                ),
+                LENGTHS_FOR,
             ],
             outputs=[
                 io.Image.Output(display_name="lines", tooltip="Dark lines on white, at the picture's own size."),
@@ -83,18 +104,19 @@ class LineartCleanUp(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, **options):
+    def execute(cls, image, lengths_for=0, **options):
         bar, done = device.progress_bar(len(image)), []
+        scale = max(image.shape[1:3]) / lengths_for if lengths_for else 1.0
         for picture in image.split(1):
-            found = clean(rgb(picture.to(device.compute_device()).float()), **options)
+            found = clean(rgb(picture.to(device.compute_device()).float()), scale, **options)
             done.append([part.to(device.intermediate_device()) for part in found])
             bar.update(1)
         lines, blue, red = (torch.cat(parts) for parts in zip(*done, strict=True))
         return io.NodeOutput(lines[..., None].repeat(1, 1, 1, 3), 1 - lines, blue, red)
 
 
-def clean(image, even_paper, split_pencils, screentone, sure, faint, despeckle, width):
-    """RGB (B, H, W, 3) -> lines, blue, red, each (B, H, W)."""
+def clean(image, scale, even_paper, split_pencils, screentone, sure, faint, despeckle, width, line_width=0.0, gaps=0):
+    """RGB (B, H, W, 3) -> lines, blue, red, each (B, H, W). Lengths are multiplied by scale, areas by its square."""
     if even_paper:
         image = scan.even_paper(image)
     lines = luma(image)
@@ -102,10 +124,15 @@ def clean(image, even_paper, split_pencils, screentone, sure, faint, despeckle, 
     if split_pencils:
         lines, blue, red = scan.split_pencils(image)
     if screentone:
-        lines = cleanup.remove_screentone(lines, screentone)
+        lines = cleanup.remove_screentone(lines, screentone * scale**2)
     if sure:
         lines = cleanup.hysteresis(lines, faint, sure)
     if despeckle:
-        lines = cleanup.despeckle(lines, despeckle)
-    lines = cleanup.thicken(lines, width) if width > 0 else cleanup.thin(lines, -width)
+        lines = cleanup.despeckle(lines, despeckle * scale**2)
+    wider = round(width * scale)
+    lines = cleanup.thicken(lines, wider) if wider > 0 else cleanup.thin(lines, -wider)
+    if line_width:
+        lines = cleanup.of_width(lines, line_width * scale)
+    if gaps:
+        lines = close_gaps(lines, gaps * scale)
     return lines, blue, red

@@ -67,8 +67,9 @@ def polyline_distance(points, x, y):
 class Canvas:
     """A picture under construction: `colour` (H, W, 3), `ink` (H, W) coverage, `label` (H, W) topmost layer."""
 
-    def __init__(self, rng, height, width, line_width):
+    def __init__(self, rng, height, width, line_width, grain=None):
         self.rng, self.height, self.width = rng, height, width
+        self.grain = grain  # draws textures; without it rng does, and what is cut off by the edge changes what follows
         self.scale = min(height, width)
         self.line_width = line_width  # pixels
         self.pressure = 1 + 0.5 * smooth_noise(rng, height, width, 5, 2)
@@ -89,6 +90,7 @@ class Canvas:
 
     def shape(self, points, paint, ink=1.0):
         """Fill a closed polygon and ink its outline; `ink` scales the line width, 0 leaves it out."""
+        self.layers += 1
         margin = (self.line_width + 2) / self.scale
         found = self._window(points, margin)
         if found is None:
@@ -96,7 +98,6 @@ class Canvas:
         window, x, y = found
         distance = polygon_distance(points, x.ravel(), y.ravel()).reshape(x.shape) * self.scale  # pixels
         cover = np.clip(0.5 - distance, 0, 1)
-        self.layers += 1
         self.label[window] = np.where(distance < 0, self.layers, self.label[window])
         colour = self._colour(points, paint, x, y, distance, window)
         self.colour[window] += (colour - self.colour[window]) * cover[..., None]
@@ -137,6 +138,7 @@ class Canvas:
             shade = np.clip(0.5 + moved / max(1, 2 * paint.softness * self.scale), 0, 1)
             colour = colour + (paint.shadow - colour) * shade[..., None]
         if paint.texture:
-            noise = smooth_noise(self.rng, *x.shape, self.rng.integers(2, 8), 3)
+            grain = self.grain or self.rng
+            noise = smooth_noise(grain, *x.shape, grain.integers(2, 8), 3)
             colour = colour + paint.texture * noise[..., None]
         return np.clip(colour, 0, 1)

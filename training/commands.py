@@ -1,53 +1,17 @@
-"""The commands `train` and `evaluate` of run.py. They need torch, numpy, safetensors and einops, and no host."""
+"""The command `evaluate` of run.py. It needs torch, numpy, safetensors and einops, and no host."""
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from ..models.geodesic.network import GeodesicUNet, config
 from . import evaluation
-from .dataset import scribble_batch
-from .pictures import pictures
-from .trainer import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "weights" / "geodesic_scribble.safetensors"
-SIZE = 128  # the side of a training picture, px
-WIDTHS, DETAIL = (32, 72, 144, 224), 16  # of the weights that ship
-
-
-def train(arguments):
-    parser = argparse.ArgumentParser(
-        prog="run.py train",
-        description="Train from scratch on procedural pictures; an interrupted run continues in the same --out.",
-    )
-    parser.add_argument("name", choices=["geodesic"], help="the colorizer that ships: line art + strokes")
-    parser.add_argument("--out", type=Path, default=Path("out/geodesic"), help="folder of the run [%(default)s]")
-    parser.add_argument("--steps", type=int, default=6500, help="optimizer steps [%(default)s]")
-    parser.add_argument("--batch", type=int, default=16, help="pictures in a step [%(default)s]")
-    parser.add_argument("--pictures", type=int, default=8000, help="scenes to draw and keep [%(default)s]")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, cases and noise [%(default)s]")
-    parser.add_argument("--smoke", action="store_true", help="every phase in a minute, for a test")
-    options = parser.parse_args(arguments)
-    if options.smoke:
-        options.steps, options.batch, options.pictures = 6, 2, 8
-    widths, detail = ((8, 16), 8) if options.smoke else (WIDTHS, DETAIL)
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.manual_seed(options.seed)
-    run = Run(GeodesicUNet(widths, detail), options.out, device, options.steps, seed=options.seed)
-    run.resume()
-    print(f"{options.steps} steps of {options.batch} on {device}, seed {options.seed}, from step {run.step}")
-    scenes = pictures(options.out, options.pictures, SIZE)
-    run.train(partial(scribble_batch, scenes, options.batch, options.seed))
-    final = options.out / "geodesic_scribble.safetensors"
-    half = {name: tensor.half().contiguous() for name, tensor in run.average.state_dict().items()}
-    save_file(half, final, metadata={"steps": str(run.step), "seed": str(options.seed)})
-    print(f"wrote {final} ({final.stat().st_size / 1e6:.1f} MB)")
-    return 0
+SIZE = 128  # the side of a picture, px
 
 
 def evaluate(arguments):

@@ -62,6 +62,12 @@ def polygon(rng, centre, radius, corners):
     return np.asarray(centre) + np.stack([np.cos(angle), np.sin(angle)], 1) * radius
 
 
+def turned(points, pivot, angle):
+    """Points (N, 2) rotated about a pivot by an angle in radians."""
+    c, s = np.cos(angle), np.sin(angle)
+    return (points - pivot) @ np.array([[c, s], [-s, c]]) + pivot
+
+
 class Pose:
     """Places a figure's own coordinates (about -1..1) in the picture."""
 
@@ -72,3 +78,7 @@ class Pose:
 
     def __call__(self, points):
         return np.asarray(points) @ self.matrix + self.centre
+
+    def arm(self, side, shoulder, elbow, hand):
+        """Where a figure's arm is held, side -1 or 1."""
+        return elbow, hand

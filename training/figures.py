@@ -161,6 +161,7 @@ def draw_body(canvas, style, pose, skin, ink):
     for side in (-1, 1):
         elbow = np.array([side * (shoulder + rng.uniform(-0.2, 0.8)), rng.uniform(1.8, 2.7)])
         hand = elbow + (rng.uniform(-1.2, 0.5) * side, rng.uniform(-1.2, 1))
+        elbow, hand = pose.arm(side, (side * shoulder * 0.85, 1.5), elbow, hand)
         canvas.shape(pose(blob(rng, hand, 0.2, 0.2, 8)), style.paint(skin, size * 0.2), ink)
         sleeve = limb(
             [(side * shoulder * 0.85, 1.5), elbow, hand],
@@ -179,12 +180,17 @@ def draw_body(canvas, style, pose, skin, ink):
         canvas.shape(pose(ellipse((0.02, 1.6 + row * 0.35), 0.05, 10)), Paint(trim), ink * 0.6)
 
 
-def draw_character(canvas, style, aspect):
-    """One figure: anything from a close-up of the face to a small whole body."""
-    rng = canvas.rng
+def place(rng, aspect):
+    """Where a figure stands and how large it is: anything from a close-up of the face to a small whole body."""
     size = rng.choice([rng.uniform(0.3, 0.6), rng.uniform(0.14, 0.3), rng.uniform(0.06, 0.14)], p=[0.35, 0.4, 0.25])
     centre = (aspect[0] * rng.uniform(0.2, 0.8), aspect[1] * rng.uniform(0.15, 0.55))
-    pose = Pose(centre, size, rng.normal(0, 0.25), rng.choice([-1, 1]))
+    return Pose(centre, size, rng.normal(0, 0.25), rng.choice([-1, 1]))
+
+
+def draw_character(canvas, style, pose):
+    """One figure, all of it decided by the canvas' rng but for its pose."""
+    rng = canvas.rng
+    size = pose.size
     skin, hair = skin_colour(rng), hair_colour(rng)
     ink = rng.uniform(0.8, 1.2)
     if rng.random() < 0.15:

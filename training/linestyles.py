@@ -53,8 +53,8 @@ def drawn(rng, ink):
 
 
 def line_art(rng, picture, ink):
-    """Line art (H, W), 1 = paper, of a picture (H, W, 3) whose ink coverage (H, W) is known."""
-    line = extracted(rng, picture) if rng.random() < 0.5 else drawn(rng, ink)
+    """Line art (H, W), 1 = paper, of a picture (H, W, 3); from its ink coverage (H, W) too, where that is known."""
+    line = extracted(rng, picture) if ink is None or rng.random() < 0.5 else drawn(rng, ink)
     if rng.random() < 0.15:
         line = -F.max_pool2d(-torch.from_numpy(line)[None], 3, 1, 1)[0].numpy() if rng.random() < 0.5 else line**0.5
     if rng.random() < 0.3:

@@ -45,17 +45,17 @@ def _shrink(planes, size):
     return planes.clip(0, 1)
 
 
-def pictures(folder, count, size, first_seed=0):
-    """Memory-mapped planes (count, 5, size, size) uint8; draws those that `folder` does not hold yet."""
-    path = Path(folder) / f"pictures-{size}-{first_seed}.u8"
+def pictures(folder, count, size, first_seed=0, draw=picture, planes=PLANES):
+    """Memory-mapped planes (count, planes, size, size) uint8; draws those that `folder` does not hold yet."""
+    path = Path(folder) / f"{draw.__name__}s-{size}-{first_seed}.u8"
     path.parent.mkdir(parents=True, exist_ok=True)
-    each = PLANES * size * size
+    each = planes * size * size
     have = path.stat().st_size // each if path.exists() else 0
     if have < count:
         with open(path, "r+b" if have else "wb") as file:
             file.seek(have * each)
             for done in range(have, count):
-                file.write(picture(first_seed + done, size).tobytes())
+                file.write(draw(first_seed + done, size).tobytes())
                 if done % 500 == 499:
                     print(f"drew {done + 1} of {count} pictures", flush=True)
-    return np.memmap(path, np.uint8, "r", shape=(count, PLANES, size, size))
+    return np.memmap(path, np.uint8, "r", shape=(count, planes, size, size))

@@ -7,7 +7,7 @@ import numpy as np
 
 from .canvas import Canvas, smooth_noise
 from .curves import blob, ellipse, lock, polygon, smooth
-from .figures import draw_character
+from .figures import draw_character, place
 from .palette import Style, any_colour
 
 
@@ -122,7 +122,7 @@ def draw_scene(rng, height, width):
     kind = rng.random()
     if kind < 0.68:
         for _ in range(rng.choice([1, 1, 1, 2, 2, 3])):
-            draw_character(canvas, style, aspect)
+            draw_character(canvas, style, place(rng, aspect))
         for _ in range(rng.integers(0, 4)):
             draw_object(canvas, style, aspect)
     else:

@@ -127,7 +127,7 @@ class Take:
 
 
 def takes(seed, count, size):
-    """`count` drawings of one figure as (labels (H, W), the code of each region (n,)), regions found in the line art."""
+    """`count` drawings of one figure as (labels (H, W), the code of each region (n,)), regions found in its lines."""
     rng = np.random.default_rng(seed)
     figure = Figure.random(rng)
     for _ in range(count):

@@ -21,6 +21,13 @@ def draw_one_each(rng, picture, label, least=24):
     return _strokes(rng, picture, label, np.array(starts).reshape(-1, 2), copies=False)
 
 
+def draw_points(rng, picture):
+    """Single pixels of a picture as hints, a few in a thousand or fewer, as in Diffusart's training; same results."""
+    threshold = 1 - abs(rng.normal(0, 0.005))
+    mask = (rng.random(picture.shape[:2]) >= threshold).astype(np.float32)
+    return picture * mask[..., None], mask
+
+
 def _strokes(rng, picture, label, starts, copies):
     """Strokes of one hand: same brush, each wandering from its start with a slowly turning heading."""
     scale = min(label.shape) / 128

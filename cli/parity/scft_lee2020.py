@@ -40,7 +40,7 @@ def outputs(golden, meta):
 
     found, _ = losses.generator_losses(generator, discriminator, vgg, reference, line, target)
     yield from ((f"out/loss_{LOSSES.get(name, name)}", loss) for name, loss in found.items())
-    yield "out/loss_gen_total", losses.total(found)
+    yield "out/loss_gen_total", sum(losses.weighted(found).values())
     yield "out/loss_disc", losses.discriminator_loss(discriminator, picture, target, line)
 
     yield from augmented(golden)

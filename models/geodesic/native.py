@@ -4,9 +4,10 @@ from typing import ClassVar
 
 import comfy.model_base
 
+from ..edm import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
 from ..host.colorizer import HostedNetwork, PixelColorizer, PixelConfig
 from ..host.conds import CONDReduced
-from .network import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN, GeodesicUNet, guidance
+from .network import GeodesicUNet, guidance
 
 
 class HostedGeodesic(HostedNetwork, GeodesicUNet):

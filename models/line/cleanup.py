@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from .blur import gaussian
 from .components import areas, touching
+from .skeleton import thinned
 
 INK = 0.5  # lines below this count as ink where a piece of ink is meant
 TONE_REACH = 3.0  # sigma of the neighbourhood that tells a tone from single dots, in dot sizes
@@ -55,27 +56,17 @@ def thicken(lines, width):
 
 
 def thin(lines, width):
-    """Lines `width` px narrower on each side, but never broken, and never thinner than one pixel.
-
-    Guo and Hall 1989: a pixel goes if that neither parts nor shortens what it belongs to.
-    """
-    ink = lines < INK
-    for _ in range(width):
-        for half in (0, 1):
-            ink = ink & ~_removable(ink, half)
+    """Lines `width` px narrower on each side, but never broken, and never thinner than one pixel."""
+    ink = thinned(lines < INK, width)
     soft = F.max_pool2d(ink.float(), 3, stride=1, padding=1) > 0  # the rim keeps its grey
     return torch.where(ink | (soft & (lines >= INK)), lines, 1)
 
 
-def _removable(ink, half):
-    around = F.pad(ink, (1, 1, 1, 1))
-    height, width = ink.shape[-2:]
-    places = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))  # clockwise from above
-    n, ne, e, se, s, sw, w, nw = (around[..., y : y + height, x : x + width] for y, x in places)
-    corners = (n, ne, e), (e, se, s), (s, sw, w), (w, nw, n)
-    parts = sum((~a & (b | c)).int() for a, b, c in corners)
-    pairs = sum((a | b).int() for a, b in ((nw, n), (ne, e), (se, s), (sw, w)))
-    others = sum((a | b).int() for a, b in ((n, ne), (e, se), (s, sw), (w, nw)))
-    neighbours = torch.minimum(pairs, others)
-    held = (n | ne | ~se) & e if half else (s | sw | ~nw) & w
-    return ink & (parts == 1) & (neighbours >= 2) & (neighbours <= 3) & ~held
+def of_width(lines, width):
+    """All lines `width` px wide, whatever they were; solid areas shrink to lines too."""
+    core = torch.where(thinned(lines < INK), lines, 1)
+    if width < 1:
+        return 1 - (1 - core) * width
+    grown = (width - 1) / 2
+    whole = int(grown)
+    return torch.lerp(thicken(core, whole), thicken(core, whole + 1), grown - whole)

@@ -9,9 +9,11 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .blur import bands, gaussian, taps
+from .blur import bands, blurred, taps
 from .memory import fresh
 from .xdog import luminance, threshold_
+
+TINY = 1e-20
 
 
 def fdog(image, sigma=0.8, k=1.6, p=60.0, eps=0.2, phi=2.0, flow=3.0, along=3.0):
@@ -31,56 +33,90 @@ def fdog(image, sigma=0.8, k=1.6, p=60.0, eps=0.2, phi=2.0, flow=3.0, along=3.0)
 
 def tangents(image, sigma):
     """Unit vectors (B, 2, H, W), x before y, along which RGB (B, H, W, 3) changes least; (0, 1) where all is flat."""
-    image = F.pad(image.movedim(-1, 1), (1, 1, 1, 1), mode="replicate")
-    tensor = image.new_empty(3, len(image), image.shape[2] - 2, image.shape[3] - 2)
-    for rows in bands(tensor[0]):
-        part = image[:, :, rows.start : rows.stop + 2]
-        down = part[..., 2:, :] + 2 * part[..., 1:-1, :] + part[..., :-2, :]
-        beside = part[..., 2:] + 2 * part[..., 1:-1] + part[..., :-2]
-        gx, gy = down[..., 2:] - down[..., :-2], beside[..., 2:, :] - beside[..., :-2, :]
-        for plane, a, b in zip(tensor, (gx, gx, gy), (gx, gy, gy), strict=True):
-            plane[:, rows] = (a * b).sum(1)
-    xx, xy, yy = (gaussian(plane, sigma) for plane in tensor)
-    # the angle a of the steepest change has cos 2a = (xx - yy) / length, and the sign of xy on its sine
-    difference = xx - yy
-    length = torch.hypot(difference, 2 * xy)
-    cosine = torch.where(length > 0, difference / length, 1)
-    sine = ((1 - cosine) / 2).clamp_(min=0).sqrt_().copysign_(xy)
-    return torch.stack([sine.neg_(), ((1 + cosine) / 2).clamp_(min=0).sqrt_()], 1)
+    smooth = [blurred(plane, sigma) for plane in structure(image)]
+    out = fresh((len(image), 2, *image.shape[1:3]), image)
+    for rows in bands(out[:, 0], 2):
+        xx, xy, yy = torch.zeros(3, *out[:, 0, rows].shape).to(out)
+        for total, add in zip((xx, xy, yy), smooth, strict=True):
+            add(total, rows, 1.0)
+        # the angle a of the steepest change has cos 2a = (xx - yy) / length, and the sign of xy on its sine
+        difference = xx.sub_(yy)
+        cosine = (difference + TINY) / (torch.hypot(difference, 2 * xy) + TINY)
+        out[:, 0, rows] = ((1 - cosine) / 2).clamp_(min=0).sqrt_().copysign_(xy).neg_()
+        out[:, 1, rows] = ((1 + cosine) / 2).clamp_(min=0).sqrt_()
+    return out
+
+
+def structure(image):
+    """The sums over the channels of RGB (B, H, W, 3) of gx gx, gx gy and gy gy by Sobel's filter, each (B, H, W)."""
+    image = F.pad(image.movedim(-1, 1), (1, 1, 1, 1), mode="replicate").contiguous()
+    tensor = [torch.zeros_like(image[:, 0, 1:-1, 1:-1]) for _ in range(3)]
+    for rows in bands(tensor[0], 2):
+        for part in image[:, :, rows.start : rows.stop + 2].unbind(1):
+            down = (part[:, 2:] + part[:, :-2]).add_(part[:, 1:-1], alpha=2)
+            beside = (part[..., 2:] + part[..., :-2]).add_(part[..., 1:-1], alpha=2)
+            gx, gy = down[..., 2:] - down[..., :-2], beside[:, 2:] - beside[:, :-2]
+            for plane, a, b in zip(tensor, (gx, gx, gy), (gx, gy, gy), strict=True):
+                plane[:, rows].addcmul_(a, b)
+    return tensor
 
 
 def across(plane, tangent, sigma, k, p):
     """The S form of a plane (B, H, W) along the normals of the flow."""
     radius = max(1, math.ceil(3 * k * sigma))
     weights = [(1 + p) * a - p * b for a, b in zip(taps(sigma, radius), taps(k * sigma, radius), strict=True)]
-    total = plane * weights[0]
+    total = torch.mul(plane, weights[0], out=fresh(plane.shape, plane))
     for rows in bands(plane, 4):
         here, scale = positions(plane, rows)
         normal = torch.stack([tangent[:, 1, rows], -tangent[:, 0, rows]], 1) * scale
-        for distance, weight in enumerate(weights[1:], 1):
+        for distance, weight in merged(weights[1:]):
             for side in (-distance, distance):
-                total[:, rows].add_(sample(plane[:, None], here + side * normal)[:, 0], alpha=weight)
+                found = sample(plane[:, None], torch.add(here, normal, alpha=side))
+                total[:, rows].add_(found[:, 0], alpha=weight)
     return total
 
 
+def merged(weights):
+    """(distance, weight) of the samples that stand for weights at 1, 2, 3 ...: neighbours of one sign share one."""
+    taps, samples = list(enumerate(weights, 1)), []
+    while taps:
+        distance, weight = taps.pop()
+        if taps and taps[-1][1] * weight > 0:
+            nearer, other = taps.pop()
+            distance = (distance * weight + nearer * other) / (weight + other)
+            weight += other
+        samples.append((distance, weight))
+    return samples
+
+
 def smooth_along(plane, tangent, sigma):
-    """The Gaussian mean of a plane (B, H, W) along the flow, walked pixel by pixel to 2 sigma on both sides."""
+    """The mean of a plane (B, H, W) along the flow, under a triangle of that sigma.
+
+    Means of three places, each time twice as far apart, chain up to a triangle: few samples reach far.
+    """
     if sigma <= 0:
         return plane
-    weights = taps(sigma, max(1, round(2 * sigma)))
-    total = plane * weights[0]
-    values = torch.cat([plane[:, None], tangent], 1)
-    for rows in bands(plane, 12):  # values, places, directions and what they meet
+    times = max(1, math.ceil(math.log(6 * sigma**2 + 1, 4)))
+    reach = sigma / math.sqrt((4**times - 1) / 6)
+    for _ in range(times):
+        plane = mean_of_three(plane, tangent, reach)
+        reach *= 2
+    return plane
+
+
+def mean_of_three(plane, tangent, reach):
+    """The mean of every value, counted twice, and those `reach` px before and behind it; by midpoint steps."""
+    total = torch.mul(plane, 0.5, out=fresh(plane.shape, plane))
+    for rows in bands(plane, 4):
         here, scale = positions(plane, rows)
-        for side in (-1, 1):
-            at, ahead = here, side * tangent[:, :, rows]
-            for weight in weights[1:]:
-                at = at + ahead * scale
-                found = sample(values, at)
-                total[:, rows].add_(found[:, 0], alpha=weight)
-                way = found[:, 1:]
-                length = (way * way).sum(1, keepdim=True).clamp_(min=1e-12).rsqrt_()
-                ahead = way * length.copysign_((way * ahead).sum(1, keepdim=True))  # a direction has no sign of its own
+        start = tangent[:, :, rows]
+        for side in (-reach, reach):
+            way = start
+            if reach > 1:
+                way = sample(tangent, torch.addcmul(here, start, scale, value=side / 2), "nearest")
+                way *= (way * start).sum(1, keepdim=True).sign_()  # a direction has no sign of its own
+            found = sample(plane[:, None], torch.addcmul(here, way, scale, value=side))
+            total[:, rows].add_(found[:, 0], alpha=0.25)
     return total
 
 
@@ -91,6 +127,6 @@ def positions(plane, rows):
     return torch.stack(grid[::-1])[None].to(plane), plane.new_tensor([2 / len(x), 2 / len(y)]).view(1, 2, 1, 1)
 
 
-def sample(planes, at):
-    """Planes (B, C, H, W) at places (B, 2, h, w), bilinear -> (B, C, h, w)."""
-    return F.grid_sample(planes, at.movedim(1, -1), padding_mode="border", align_corners=False)
+def sample(planes, at, mode="bilinear"):
+    """Planes (B, C, H, W) at places (B, 2, h, w) -> (B, C, h, w)."""
+    return F.grid_sample(planes, at.movedim(1, -1), mode, padding_mode="border", align_corners=False)

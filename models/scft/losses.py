@@ -13,23 +13,26 @@ STAGES = (3, 8, 17, 26, 35)  # of VGG19's features: the last activation before e
 
 
 def generator_losses(generator, discriminator, stages, reference, line, target):
-    """Every loss of the generator by its name in WEIGHTS, and the picture."""
+    """Every loss of the generator by its name in WEIGHTS, and the picture; without stages, not those through VGG."""
     joint_r, joint_s, maps = generator.encode(reference, line)
     right = generator.scft.products(joint_r, joint_s)
     wrong = generator.scft.wrong_products(joint_r, joint_s)
     picture = generator.decode(generator.scft(joint_r, joint_s), maps)
-    ours, theirs = stages((picture + 1) / 2), stages((target + 1) / 2)
-    return {
+    losses = {
         "triplet": triplet(right, wrong),
         "reconstruction": F.l1_loss(picture, target),
         "adversarial": (discriminator(picture, line) - 1).square().mean(),
-        "perceptual": sum(F.l1_loss(a, b) for a, b in zip(ours, theirs, strict=True)),
-        "style": F.l1_loss(gram(ours[-1]), gram(theirs[-1])),
-    }, picture
+    }
+    if stages is not None:
+        ours, theirs = stages((picture + 1) / 2), stages((target + 1) / 2)
+        losses["perceptual"] = sum(F.l1_loss(a, b) for a, b in zip(ours, theirs, strict=True))
+        losses["style"] = F.l1_loss(gram(ours[-1]), gram(theirs[-1]))
+    return losses, picture
 
 
-def total(losses):
-    return sum(weight * losses[name] for name, weight in WEIGHTS.items())
+def weighted(losses):
+    """Each loss as it counts in their sum."""
+    return {name: WEIGHTS[name] * loss for name, loss in losses.items()}
 
 
 def discriminator_loss(discriminator, picture, target, line):

@@ -75,6 +75,27 @@ def test_odd_pictures_give_a_picture(method, image):
     assert lines.min() >= 0 and lines.max() <= 1 and ink.min() >= 0 and ink.max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("method", "lengths"),
+    [
+        ("xdog", {"sigma": 0.6}),
+        ("xdog (D form)", {"sigma": 0.6}),
+        ("xdog (AnimeDiffusion)", {"sigma": 0.3}),
+        ("standard", {"sigma": 3.0}),
+        ("fdog", {"sigma": 0.6, "flow": 1.5, "along": 1.0}),
+    ],
+)
+def test_lengths_grow_with_the_picture(method, lengths):
+    image = drawing() * 0.8 + torch.rand(drawing().shape, generator=torch.Generator().manual_seed(0)) * 0.2
+    chosen = defaults(method) | lengths
+    same = LineExtract.execute(image=image, method=chosen, lengths_for=51).result[0]
+    assert torch.equal(same, LineExtract.execute(image=image, method=chosen).result[0])
+    thrice = LineExtract.execute(image=image, method=chosen, lengths_for=17).result[0]
+    tripled = defaults(method) | {name: 3 * value for name, value in lengths.items()}
+    torch.testing.assert_close(thrice, LineExtract.execute(image=image, method=tripled).result[0])
+    assert not torch.equal(thrice, same)
+
+
 def test_light_lines_on_a_dark_ground_come_out_dark_on_white():
     assert torch.equal(run(1 - drawing(), "none")[0], run(drawing(), "none")[0])
     assert torch.equal(run(1 - drawing(), "none", invert="no")[0], 1 - drawing())

@@ -6,9 +6,10 @@ import torch
 pytest.importorskip("comfy.sample", reason="needs ComfyUI: set COMFYUI_PATH")
 from lineart_colorize.models import registry
 from lineart_colorize.models.host import folders, loading, networks
-from lineart_colorize.models.line import isnet
+from lineart_colorize.models.line import isnet, preparation
 from lineart_colorize.nodes.line_extract import METHODS, LineExtract
 from lineart_colorize.nodes.lineart_network_loader import LineartNetworkLoader
+from lineart_colorize.nodes.lineart_sketch import DRAWERS, LineartSketch
 from lineart_colorize.nodes.lineart_subject_mask import LineartSubjectMask
 from safetensors.torch import save_file
 
@@ -118,3 +119,41 @@ def test_subject_masks(load):
     grown = LineartSubjectMask.execute(picture(2), network, grow=4).result[0]
     figures = LineartSubjectMask.execute(picture(2), network, "line drawing").result[0]
     assert mask.shape == (2, 40, 52) and (grown >= mask).all() and not torch.equal(mask, figures)
+
+
+@pytest.mark.parametrize("application", ["sd", "xl"])
+@pytest.mark.parametrize("name", DRAWERS)
+def test_a_sketch_by_every_network(load, name, application, monkeypatch):
+    monkeypatch.setitem(preparation.SQUARE, application, 64)
+    sketch, lines = LineartSketch.execute(picture(2), "extract", application, 64, 48, load(name)).result
+    assert sketch.shape == (2, 48, 64, 3) and sketch.isfinite().all()
+    torch.testing.assert_close(lines, 1 - sketch)
+
+
+def test_black_on_white_and_white_on_black_give_one_sketch():
+    page = torch.ones(1, 40, 40, 1)
+    page[:, 18:22] = 0
+    sketch, lines = LineartSketch.execute(page, "invert", "sd", 40, 40).result
+    torch.testing.assert_close(sketch, LineartSketch.execute(1 - page, "none", "sd", 40, 40).result[0])
+    torch.testing.assert_close(lines, page.expand(-1, -1, -1, 3))
+    webui = LineartSketch.execute(page, "invert-webui", "sd", 40, 40).result[0]
+    assert webui[0, 20, 20, 0] > 0.4 and webui[0, 2, 2, 0] == 0
+
+
+@pytest.mark.parametrize("application", ["sd", "xl"])
+@pytest.mark.parametrize("option", ["none", "invert", "invert-webui"])
+@pytest.mark.parametrize(
+    "image",
+    [torch.zeros(1, 1, 1, 3), torch.ones(1, 1, 300, 4), torch.full((2, 9, 30, 3), float("nan"))],
+    ids=["1x1", "1xN", "nan"],
+)
+def test_odd_pictures_give_a_sketch(application, option, image):
+    sketch = LineartSketch.execute(image, option, application, 64, 48).result[0]
+    assert sketch.shape == (len(image), 48, 64, 3) and sketch.isfinite().all()
+
+
+def test_a_sketch_without_a_drawing_network_is_one_sentence(load):
+    with pytest.raises(ValueError, match=r"The option extract needs a network: .* sketchkeras or anime2sketch"):
+        LineartSketch.execute(picture(), "extract")
+    with pytest.raises(ValueError, match="manga or realistic network, but a isnet network is connected"):
+        LineartSketch.execute(picture(), "extract", network=load("isnet"))

@@ -1,9 +1,13 @@
 """Clean-up of line art: what goes, and above all what stays."""
 
+import math
+
 import pytest
 import torch
 from lineart_colorize.models.line import cleanup, scan
 from lineart_colorize.models.line.components import areas, components
+from lineart_colorize.models.line.gaps import close_gaps
+from lineart_colorize.models.line.skeleton import ends_and_forks, thinned
 
 
 def page(height=64, width=80):
@@ -58,6 +62,8 @@ def test_no_ink_has_no_components():
         lambda x: cleanup.despeckle(x, 9),
         lambda x: cleanup.hysteresis(x, 0.2, 0.5),
         lambda x: cleanup.thin(x, 2),
+        lambda x: cleanup.of_width(x, 3),
+        lambda x: close_gaps(x, 9),
     ):
         assert torch.equal(clean(page()), page())
 
@@ -116,6 +122,75 @@ def test_a_line_of_one_pixel_survives_any_thinning():
     lines = page()
     lines[0, range(10, 50), range(20, 60)] = 0
     assert (cleanup.thin(lines, 20) < 0.5).sum() >= 38
+
+
+@pytest.mark.parametrize("width", [1, 1.5, 3, 6.4])
+def test_lines_of_any_width_get_the_one_asked_for(width):
+    for half in (0.5, 2.0, 5.0):
+        lines = cleanup.of_width(ring(half=half, radius=22.0), width)
+        rows = (1 - lines[0, :, 40]).sum()  # through the middle: the ring twice
+        assert float(rows) == pytest.approx(2 * width, abs=1.1)
+        assert pieces(lines) == [1]
+
+
+def test_a_width_below_one_pixel_is_a_paler_line():
+    lines = page()
+    lines[0, 30, 20:60] = 0
+    assert cleanup.of_width(lines, 0.25)[0, 30, 40] == 0.75
+
+
+def test_ends_and_forks_of_a_thin_line():
+    ink = torch.zeros(30, 30, dtype=torch.bool)
+    ink[10, 5:25] = ink[10:20, 15] = True
+    ends, forks = ends_and_forks(thinned(ink[None])[0])
+    assert sorted(map(tuple, ends.nonzero().tolist())) == [(10, 5), (10, 24), (19, 15)]
+    assert (forks.nonzero() - torch.tensor([10, 15])).abs().amax() <= 1 and forks.any()
+
+
+def broken(angle, gap, half=1.5, size=96):
+    """A line through the middle with a gap, soft-edged, (1, H, W)."""
+    y, x = (axis - size / 2 + 0.5 for axis in coordinates(size, size))
+    along, aside = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
+    edge = torch.maximum(aside.abs() - half, torch.maximum(along.abs() - 40, gap / 2 - along.abs()))
+    return (edge + 0.5).clamp(0, 1)[None]
+
+
+@pytest.mark.parametrize("half", [0.7, 1.5, 4.0])
+@pytest.mark.parametrize("degrees", [0, 20, 45, 90, 115])
+def test_gaps_close_in_every_direction_up_to_their_reach(degrees, half):
+    lines = broken(math.radians(degrees), 9, half)
+    assert pieces(lines) == [2]
+    closed = close_gaps(lines, 12)
+    assert pieces(closed) == [1]
+    whole = broken(math.radians(degrees), 0, half)
+    assert (closed - whole).abs().mean() < 0.55 * (lines - whole).abs().mean()
+    assert torch.equal(close_gaps(lines, 6), lines)
+
+
+def test_an_open_ring_closes_round():
+    lines = ring(half=1.5)
+    lines[0, 44:58, 34:46] = 1
+    closed = close_gaps(lines, 16)
+    assert components(closed[0] >= 0.5)[1] == 2 and components(lines[0] >= 0.5)[1] == 1
+    assert (closed - ring(half=1.5)).abs().mean() < 0.7 * (lines - ring(half=1.5)).abs().mean()
+
+
+def test_lines_side_by_side_and_dots_stay_apart():
+    lines = page()
+    lines[0, 20, 10:40] = lines[0, 26, 10:40] = 0
+    lines[0, 40:60:6, 10:60:6] = 0
+    assert torch.equal(close_gaps(lines, 10), lines)
+
+
+def test_a_closed_gap_has_the_tone_of_its_line():
+    lines = 1 - 0.6 * (1 - broken(0.0, 9))
+    assert float(close_gaps(lines, 12)[0, 47, 47]) == pytest.approx(0.4, abs=0.02)
+
+
+def test_a_gap_at_the_border_is_drawn_inside():
+    lines = page(20, 40)
+    lines[0, 0, :15] = lines[0, 0, 22:] = 0
+    assert pieces(close_gaps(lines, 10)) == [1]
 
 
 def shaded(image):

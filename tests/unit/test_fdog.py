@@ -54,6 +54,44 @@ def test_a_dotted_line_is_bridged(degrees):
     assert inked_share(fdog.fdog(dotted, along=0, **HARD), angle) < 0.8
 
 
+def test_the_mean_along_a_straight_flow_is_a_triangle_of_that_sigma():
+    plane, flow = torch.zeros(1, 5, 81), torch.zeros(1, 2, 5, 81)
+    plane[..., 40], flow[:, 0] = 1, 1
+    offset = torch.arange(81) - 40
+    for sigma in (0.5, 1.0, 3.0, 5.0):
+        kernel = fdog.smooth_along(plane, flow, sigma)[0, 2]
+        torch.testing.assert_close(kernel.sum(), torch.tensor(1.0))
+        torch.testing.assert_close(kernel, kernel.flip(0), atol=1e-5, rtol=0)
+        if sigma > 1:  # below, interpolation between pixels adds to it
+            assert float((kernel * offset**2).sum().sqrt()) == pytest.approx(sigma, rel=0.05)
+
+
+def test_the_mean_along_a_narrow_bend_stays_on_the_line():
+    """A ring of 6 px radius keeps its depth, which straight steps would lose."""
+    y, x = torch.meshgrid(*[torch.arange(41) - 20.0] * 2, indexing="ij")
+    radius = torch.hypot(x, y).clamp(min=1e-6)
+    plane = torch.exp(-((radius - 6) ** 2) / 4)[None]
+    smooth = fdog.smooth_along(plane, torch.stack([-y / radius, x / radius])[None], 3.0)
+    ring = (radius - 6).abs()[None] < 0.3
+    assert (smooth[ring] / plane[ring]).min() > 0.85
+
+
+def test_a_mirrored_picture_gives_mirrored_lines():
+    image = noisy(bar(0.4), 0.03)
+    for axis in (1, 2):
+        difference = fdog.fdog(image.flip(axis)).flip(axis) - fdog.fdog(image)
+        assert (difference.abs() > 0.02).float().mean() < 0.01
+
+
+def test_fewer_samples_weigh_the_same_at_the_same_places():
+    weights = [0.5, -4.0, -1.0, -0.2, -0.1, 0.3]
+    samples = fdog.merged(weights)
+    assert len(samples) == 4
+    assert sum(weight for _, weight in samples) == pytest.approx(sum(weights))
+    places = sum(distance * weight for distance, weight in samples)
+    assert places == pytest.approx(sum(distance * weight for distance, weight in enumerate(weights, 1)))
+
+
 def test_noise_is_suppressed_and_the_line_kept():
     """Against XDoG of the same numbers, on the same noise."""
     image = noisy(bar(0.3), 0.2)

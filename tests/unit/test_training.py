@@ -8,12 +8,15 @@ import pytest
 import torch
 from lineart_colorize.models.geodesic.network import GeodesicUNet
 from lineart_colorize.training import commands, evaluation
+from lineart_colorize.training import train as training
 from lineart_colorize.training.baselines import geodesic, nearest
 from lineart_colorize.training.dataset import ahead, case, scribble_batch
 from lineart_colorize.training.losses import draw_sigma, edm_loss, ssim
+from lineart_colorize.training.machine import Alone
 from lineart_colorize.training.metrics import psnr, stroke_error
+from lineart_colorize.training.objectives import Geodesic
 from lineart_colorize.training.pictures import picture, pictures
-from lineart_colorize.training.trainer import Run
+from lineart_colorize.training.trainer import Part, Run, adamw
 
 
 def test_pictures_are_kept_and_the_same_each_time(tmp_path):
@@ -39,7 +42,7 @@ def test_batch_number_decides_its_content():
 
 
 def test_batches_made_ahead_come_in_order():
-    assert list(ahead(lambda n: n * n, range(7), depth=3)) == [n * n for n in range(7)]
+    assert list(ahead(lambda n: n * n, range(17), threads=3)) == [n * n for n in range(17)]
     with pytest.raises(ZeroDivisionError):
         list(ahead(lambda n: 1 / n, range(3)))
 
@@ -61,12 +64,12 @@ def test_loss_is_least_for_the_truth():
     sigma = draw_sigma(3, torch.Generator().manual_seed(0))
     s = sigma.view(-1, 1, 1, 1)
 
-    def perfect(x, t, guidance):
+    def perfect(x, t):
         noisy = x * (s**2 + 0.25).sqrt()
         return (truth - 0.25 / (s**2 + 0.25) * noisy) / (s * 0.5 / (s**2 + 0.25).sqrt())
 
-    assert edm_loss(perfect, truth, None, sigma, noise) < 1e-4
-    assert edm_loss(lambda *a: perfect(*a) + 0.5, truth, None, sigma, noise) > 0.2
+    assert edm_loss(perfect, truth, [], sigma, noise) < 1e-4
+    assert edm_loss(lambda *a: perfect(*a) + 0.5, truth, [], sigma, noise) > 0.2
 
 
 def test_stroke_error_counts_grey_levels_under_strokes():
@@ -85,12 +88,18 @@ def test_geodesic_baseline_respects_lines_and_nearest_does_not():
     assert nearest(line, scribble, mask)[0, 0, 16, 18] == 1
 
 
-def train_steps(folder, scenes, steps):
+def geodesic_run(folder, **options):
     torch.manual_seed(0)
-    run = Run(GeodesicUNet((8, 16), 4), folder, "cpu", steps=100)
+    network = GeodesicUNet((8, 16), 4)
+    run = Run([Part(Geodesic(network), adamw(network, 1e-3))], folder, 100, Alone("cpu"), **options)
     run.resume()
+    return run
+
+
+def train_steps(folder, scenes, steps, **options):
+    run = geodesic_run(folder, **options)
     run.train(partial(scribble_batch, scenes, 2, 0), save_every=1, until=steps)
-    return run.average.state_dict()
+    return run.weights()
 
 
 def test_a_stopped_run_continues_to_the_same_weights(tmp_path):
@@ -103,18 +112,72 @@ def test_a_stopped_run_continues_to_the_same_weights(tmp_path):
         torch.testing.assert_close(stopped[name], tensor, rtol=1e-5, atol=1e-6)
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_which_is_kept(tmp_path, capsys, damage):
     scenes = np.stack([picture(i, 32) for i in range(2)])
     train_steps(tmp_path, scenes, 3)
-    checkpoint = tmp_path / "state.pt"
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    run = Run(GeodesicUNet((8, 16), 4), tmp_path, "cpu", 4)
-    run.resume()
+    checkpoint, before = tmp_path / "state.pt", (tmp_path / "state.previous.pt").read_bytes()
+    whole = checkpoint.read_bytes()
+    middle = len(whole) // 2
+    damaged = {
+        "cut": whole[:1000],
+        "flipped": whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :],
+        "empty": b"",
+        "other": b"no checkpoint",
+    }
+    checkpoint.write_bytes(damaged[damage])
+    run = geodesic_run(tmp_path)
     assert run.step == 2 and "damaged" in capsys.readouterr().out
+    assert (tmp_path / "state.previous.pt").read_bytes() == before
+    run.step += 1
+    run.save()
+    assert (tmp_path / "state.previous.pt").read_bytes() == before, "a damaged one must not take its place"
+    assert geodesic_run(tmp_path).step == 3
+
+
+def test_a_checkpoint_of_another_network_is_told(tmp_path):
+    train_steps(tmp_path, np.stack([picture(0, 32)]), 1)
+    other = GeodesicUNet((8, 24), 4)
+    run = Run([Part(Geodesic(other), adamw(other, 1e-3))], tmp_path, 4, Alone("cpu"))
+    with pytest.raises(SystemExit, match="another network"):
+        run.resume()
+
+
+def test_accumulated_batches_are_one_large_one(tmp_path):
+    scenes = np.stack([picture(i, 32) for i in range(4)])
+    cases = partial(scribble_batch, scenes, 2, 0)
+    single, double = geodesic_run(tmp_path / "1"), geodesic_run(tmp_path / "2", accumulate=2)
+    single.update([(0, cases(0))])
+    double.update([(0, cases(0)), (0, cases(0))])
+    for name, tensor in single.weights().items():
+        torch.testing.assert_close(double.weights()[name], tensor, rtol=1e-4, atol=1e-5)
+    assert double.numbers(3) == [0, 1, 2, 3, 4, 5]
+
+
+def test_gradients_that_are_not_finite_are_left_out_until_it_is_hopeless(tmp_path):
+    run = geodesic_run(tmp_path)
+    before = {name: tensor.clone() for name, tensor in run.weights().items()}
+    broken = [torch.full((1, 9, 16, 16), float("nan")), torch.zeros(1, 3, 16, 16)]
+    run.update([(0, broken)])
+    assert all(torch.equal(before[name], tensor) for name, tensor in run.weights().items())
+    with pytest.raises(SystemExit, match="diverged"):
+        for _ in range(60):
+            run.update([(0, broken)])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_every_precision_trains_fp32_weights(tmp_path, precision):
+    scenes = np.stack([picture(i, 32) for i in range(2)])
+    run = geodesic_run(tmp_path, precision=precision)
+    before = {name: tensor.clone() for name, tensor in run.weights().items()}
+    run.train(partial(scribble_batch, scenes, 2, 0), until=2)
+    weights = run.weights()
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+    assert any(not torch.equal(before[name], tensor) for name, tensor in weights.items())
 
 
 def test_smoke_run_writes_weights_that_evaluate_takes(tmp_path):
-    assert commands.train(["geodesic", "--smoke", "--out", str(tmp_path)]) == 0
+    assert training.train(["geodesic", "--smoke", "--out", str(tmp_path)]) == 0
     weights = tmp_path / "geodesic_scribble.safetensors"
     out = tmp_path / "scores"
     arguments = [

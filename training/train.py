@@ -1,0 +1,139 @@
+"""The command `train` of run.py. It needs torch, numpy, safetensors and einops, and no host.
+
+Several GPUs and machines: `accelerate launch [its options] run.py --python python train NAME ...`, --out on a disk that
+all machines share.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from ..models import tps
+from . import ablation, recipes
+from .machine import PRECISIONS, choose_precision, machine
+
+SMOKE = {"size": 32, "batch": 2, "batch2": 2, "steps": 4, "steps2": 3, "drawings": 8, "save_every": 2}
+
+
+def train(arguments):
+    options = parser().parse_args(arguments)
+    if options.smoke:
+        vars(options).update((name, value) for name, value in SMOKE.items() if name in options)
+    options.out = options.out or Path("out") / options.name
+    options.machine = machine()
+    options.precision = choose_precision(options.precision, options.machine)
+    torch.manual_seed(options.seed)
+    where = f"{options.machine.num_processes} x {options.machine.device.type}"
+    is_main = options.machine.is_main_process
+    if is_main:
+        told = f"{options.name} on {where}, {options.precision}, seed {options.seed}"
+        print(f"{told}, {options.batch} x {options.accumulate} pictures a step and process", flush=True)
+    weights = options.recipe(options)
+    if is_main and weights:
+        final = options.out / f"{options.file}.safetensors"
+        save_file(weights, final, {"steps": str(options.steps), "seed": str(options.seed)})
+        print(f"wrote {final} ({final.stat().st_size / 1e6:.1f} MB)")
+    options.machine.end_training()
+    return 0
+
+
+def parser():
+    command = argparse.ArgumentParser(
+        prog="run.py train",
+        description="Train from scratch, on procedural pictures or your own; an interrupted run continues in the same "
+        "--out. Several GPUs: accelerate launch run.py --python python train NAME ...",
+    )
+    names = command.add_subparsers(dest="name", metavar="NAME", required=True)
+
+    one = add(names, "geodesic", recipes.geodesic, "the scribble colorizer that ships", 128, 16, 6500, 1e-3, "bf16")
+    one.add_argument("--drawings", type=positive, default=8000, help="scenes to draw and keep [%(default)s]")
+    one.set_defaults(file="geodesic_scribble")
+
+    one = add(names, "likeness", recipes.likeness, "the reference colorizer that ships", 128, 16, 3400, 1e-3, "bf16")
+    one.add_argument("--drawings", type=positive, default=8000, help="scenes and pairs to draw and keep [%(default)s]")
+    one.set_defaults(file="likeness_reference")
+
+    one = add(names, "animediffusion", recipes.animediffusion, "diffusion after a reference", 256, 32, 300_000, 1e-4)
+    of_pictures(one, narrow=(1, 2)), of_references(one, jitter=0)
+    one.add_argument("--dropout", type=share, default=0.0, help="share of white references, for cfg > 1 [%(default)s]")
+    one.add_argument("--steps2", type=positive, default=8000, help="steps of phase 2, reconstruction [%(default)s]")
+    one.add_argument("--batch2", type=positive, default=4, help="pictures in a step of phase 2 [%(default)s]")
+    one.add_argument("--frugal", action="store_true", help="phase 2 in less memory, slower")
+
+    one = add(names, "scft", recipes.scft, "one pass after a reference (GAN)", 256, 16, 40_000, 1e-4)
+    of_pictures(one, narrow=(1, 2, 4, 8)), of_references(one, jitter=tps.LEVELS)
+    of_gan(one)
+
+    one = add(names, "diffusart", recipes.diffusart, "diffusion after strokes", 256, 16, 300_000, 1e-4)
+    of_pictures(one, narrow=(1, 2, 4))
+
+    text = "SCFT trained with and without its options, and measured"
+    one = add(names, "ablation", ablation.ablation, text, 64, 8, 400, 5e-4)
+    one.add_argument("--drawings", type=positive, default=400, help="characters to draw and keep [%(default)s]")
+    one.set_defaults(pictures=None, narrow=4, jitter=tps.LEVELS, vgg=None, published_tokens=False)
+    return command
+
+
+def add(names, name, recipe, text, size, batch, steps, lr, precision="auto"):
+    one = names.add_parser(name, help=text, prog=f"run.py train {name}", description=text)
+    one.set_defaults(recipe=recipe, file=name)
+    one.add_argument("--out", type=Path, help=f"folder of the run [out/{name}]")
+    one.add_argument("--size", type=side, default=size, help="side of a picture, px [%(default)s]")
+    one.add_argument("--batch", type=positive, default=batch, help="pictures at a time, per process [%(default)s]")
+    one.add_argument("--accumulate", type=positive, default=1, help="batches in a step [%(default)s]")
+    one.add_argument("--steps", type=positive, default=steps, help="optimizer steps [%(default)s]")
+    one.add_argument("--lr", type=float, default=lr, help="learning rate [%(default)s]")
+    one.add_argument("--precision", choices=["auto", *PRECISIONS], default=precision, help="[%(default)s]")
+    one.add_argument("--seed", type=int, default=0, help="of weights, cases and noise [%(default)s]")
+    one.add_argument("--save-every", type=positive, default=250, help="steps between checkpoints [%(default)s]")
+    one.add_argument("--threads", type=positive, default=1, help="that prepare pictures [%(default)s]")
+    one.add_argument("--smoke", action="store_true", help="all phases of a tiny run in a minute, for a test")
+    return one
+
+
+def of_pictures(one, narrow, drawings=8000):
+    one.add_argument("--pictures", type=Path, metavar="FOLDER", help="colour pictures [procedural ones]")
+    one.add_argument(
+        "--drawings", type=positive, default=drawings, help="procedural pictures to draw and keep [%(default)s]"
+    )
+    one.add_argument("--narrow", type=int, choices=narrow, default=1, help="divides the published widths [%(default)s]")
+    one.add_argument("--styles", action="store_true", help="lines of many hands, not AnimeDiffusion's XDoG alone")
+
+
+def of_references(one, jitter):
+    one.add_argument("--jitter", type=int, default=jitter, help="shift of colours, levels of 255 [%(default)s]")
+    one.add_argument(
+        "--cross",
+        type=share,
+        default=0.0,
+        help="share of references that are another picture of the same character: of the same sub-folder of "
+        "--pictures, or procedural [%(default)s]",
+    )
+
+
+def of_gan(one):
+    one.add_argument("--vgg", type=Path, help="torchvision's VGG19 weights, for the perceptual and style losses")
+    one.add_argument("--cycle", type=float, default=0.0, help="weight of the loss without truth [%(default)s]")
+    one.add_argument(
+        "--published-tokens", action="store_true", help="scrambled, as the public re-implementation reads them"
+    )
+
+
+def positive(text):
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, found {text}")
+    return number
+
+
+def side(text):
+    if (number := positive(text)) % 16:
+        raise argparse.ArgumentTypeError(f"expected a multiple of 16, found {text}")
+    return number
+
+
+def share(text):
+    if not 0 <= (number := float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, found {text}")
+    return number
