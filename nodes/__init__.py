@@ -17,8 +17,8 @@ from .lineart_palette_edit import LineartPaletteEdit
 from .lineart_regions import LineartRegionsNode
 from .lineart_save_layers import LineartSaveLayers
 from .lineart_sheet import LineartSheet
-from .lineart_snap_to_flats import LineartSnapToFlats
 from .lineart_sketch import LineartSketch
+from .lineart_snap_to_flats import LineartSnapToFlats
 from .lineart_subject_mask import LineartSubjectMask
 from .lineart_text_heat_map import LineartTextHeatMap
 from .lineart_text_manipulation import LineartTextManipulation

@@ -19,6 +19,7 @@ from .curves import ellipse, limb, turned
 PARTS = ("skin", "hair", "shirt", "trousers", "shoes", "eye", "white", "belt", "gloves", "badge", "socks")
 WHITE = 0xFFFFFF
 HELD_OUT = 1_000_003  # seeds of evaluation begin here
+SMALLEST = 320  # px: in smaller drawings the eyes have no region
 
 
 @dataclass

@@ -124,3 +124,13 @@ def test_a_missing_vae_is_told(stable_diffusion, drawing):
     labels, flats, _ = drawing
     with pytest.raises(ValueError, match="connect the VAE that belongs to it"):
         anchored(stable_diffusion, flats, labels)
+
+
+def test_the_node_gives_a_held_model_and_the_flats_as_a_latent(model, drawing):
+    from lineart_colorize.models.flats.regions import regions
+    from lineart_colorize.nodes.lineart_anchor import LineartAnchor
+
+    _, flats, line = drawing
+    held, latent = LineartAnchor.execute(model, flats, regions(line), line=line, resolution=64).result
+    assert latent["samples"].shape == (1, 3, 51, 64)
+    assert held.model_options["sampler_post_cfg_function"][-1].count == 3
