@@ -51,7 +51,9 @@ def inspect(picture, painted, labels, ink, tiny):
     own = encode(dominant(picture, labels, paper(ink) * (painted + 1e-6)))[labels.long() - 1]  # the region's colour
     strange = _differs(picture, decode(own)) & painted & (ink <= CLEAR)
     specks, pieces = _specks(ink < INK, tiny)
-    gaps = _forgotten(specks, pieces, picture, painted, ink)
+    room = torch.bincount(labels[ink < INK].long(), minlength=int(labels.max()) + 1)[labels.long()]
+    settled = (encode(picture) == own) & (room > tiny)  # a speck in the colour of the larger region that it belongs to
+    gaps = _forgotten(specks & ~(settled & painted), pieces, picture, painted, ink)
     unpainted = ~painted
     masks = torch.stack([unpainted & ~gaps, strange & ~specks, gaps])
     has_paint = torch.zeros(int(labels.max()) + 1, dtype=torch.bool)

@@ -62,6 +62,14 @@ def test_a_forgotten_speck(drawing, painted):
     assert inspect(drawing, tiny=11).counts["gap"] == 0
 
 
+def test_a_speck_in_the_colour_of_its_own_region_is_no_gap(drawing):
+    picture, _, labels, ink = drawing
+    ink[:, 20:40] = 1
+    ink[18:22, 28:31] = 0  # further from all other paper than one looks
+    labels[18:22, 28:31] = 2
+    assert not inspect(drawing).masks.any()
+
+
 def test_a_region_without_any_paint_is_told_its_neighbour_s_colour(drawing):
     drawing[1][:, 30:] = False
     found = inspect(drawing)
