@@ -23,6 +23,7 @@ NEIGHBOURS = 6.0  # weight of what they say
 ROUNDS = 8
 ASSIGNED = 0.5  # votes of the region that the assignment gives
 ASSIGNABLE = 4_000_000  # pairs of regions, beyond which there is no assignment
+MOST = 16_000_000  # pairs of regions, beyond which there is no matching
 SPREADS = (0.25, 0.75)  # quantiles of the distances from the middle of a region
 
 
@@ -111,6 +112,12 @@ def similarity(new, known):
     """(n, m) probabilities: which region of `known` each region of `new` is, two Descriptions."""
     from scipy.optimize import linear_sum_assignment
 
+    sizes = len(new.features), len(known.features)
+    if sizes[0] * sizes[1] > MOST:
+        raise ValueError(
+            f"The drawing has {sizes[0]} regions and the sheet {sizes[1]}, too many to compare each with each: most of "
+            "them are specks, so raise `area` or `gap` of LineartRegions and connect it here."
+        )
     unlike = sum(
         weight * np.abs(np.subtract.outer(new.features[:, i], known.features[:, i])) for i, weight in enumerate(WEIGHTS)
     )

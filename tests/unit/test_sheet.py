@@ -63,7 +63,7 @@ def test_two_frames_know_more_than_one():
 
 def test_descriptions_know_neither_size_nor_place():
     small, large = sheet.describe(figure((20, 20), 0.5, size=300)[0]), sheet.describe(figure((50, 0), 1.0, size=300)[0])
-    assert np.abs(small.features - large.features)[1:].max() < 0.3
+    assert np.abs(small.features - large.features)[1:].max() < 0.5
 
 
 def as_frames(*figures):
@@ -111,3 +111,9 @@ def test_any_number_of_regions(known, new):
 
     codes, confidence = sheet.transfer(strips(new), [(strips(known), np.arange(known))])
     assert codes.shape == confidence.shape == (new,) and np.isfinite(confidence).all()
+
+
+def test_ten_thousand_regions_are_told():
+    labels = np.arange(1, 10001, dtype=np.int32).reshape(100, 100)
+    with pytest.raises(ValueError, match="10000 regions and the sheet 10000.*raise `area`"):
+        sheet.transfer(labels, [(labels, np.arange(10000))])
