@@ -10,6 +10,7 @@ from .lineart_clean_up import LineartCleanUp
 from .lineart_correspondence import LineartCorrespondence
 from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
+from .lineart_flat_color import LineartFlatColor
 from .lineart_inspector import LineartInspector
 from .lineart_network_loader import LineartNetworkLoader
 from .lineart_palette import LineartPalette
@@ -49,6 +50,7 @@ NODES = [
     LineartInspector,
     LineartSaveLayers,
     LineartRegionsNode,
+    LineartFlatColor,
 ]
 
 

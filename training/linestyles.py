@@ -13,11 +13,11 @@ def compose(rng, colour, ink):
     tone = rng.uniform(0, 0.25) if rng.random() < 0.4 else colour * rng.uniform(0.05, 0.6)
     picture = colour + (tone - colour) * (ink * strength)[..., None]
     if rng.random() < 0.25:
-        picture = _soften(picture, rng.uniform(0.2, 0.6))
+        picture = soften(picture, rng.uniform(0.2, 0.6))
     return picture.astype("float32")
 
 
-def _soften(picture, amount):
+def soften(picture, amount):
     planes = torch.from_numpy(picture).movedim(-1, 0)[None]
     blurred = F.avg_pool2d(F.pad(planes, (1, 1, 1, 1), mode="replicate"), 3, 1)
     return (planes + (blurred - planes) * amount)[0].movedim(0, -1).numpy()

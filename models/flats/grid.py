@@ -35,31 +35,27 @@ def spread(labels, free, corners=False):
 
 
 def pairs(array, down, right):
-    """Two views of one shape (..., H', W'): the pixels that have a neighbour so far away, and those neighbours."""
-    height, width = array.shape[-2:]
+    """Two views of one shape: the pixels of `array` (H, W) that have a neighbour so far away, and those neighbours."""
+    height, width = array.shape
     rows = slice(max(0, -down), height - max(0, down)), slice(max(0, down), height + min(0, down))
     columns = slice(max(0, -right), width - max(0, right)), slice(max(0, right), width + min(0, right))
-    return array[..., rows[0], columns[0]], array[..., rows[1], columns[1]]
+    return array[rows[0], columns[0]], array[rows[1], columns[1]]
 
 
-def contacts(labels, weigh, steps=FORWARD):
-    """Which labels touch: (first, second, one weight for every pair of pixels), each (N,), first < second.
-
-    weigh(down, right) -> (H', W') weights of the pairs of neighbours `pairs` gives; pairs that weigh 0 do not touch.
-    """
+def contacts(labels, steps=FORWARD):
+    """Pixels, as indices into the flat frame, and neighbours that have another label: two of (N,)."""
     found = []
     for down, right in steps:
-        a, b = pairs(labels, down, right)
-        at = np.flatnonzero((a != b).ravel())
-        weight = weigh(down, right).ravel()[at]
-        at, weight = at[weight > 0], weight[weight > 0]
-        a, b = a.ravel()[at], b.ravel()[at]
-        found.append((np.minimum(a, b), np.maximum(a, b), weight))
-    return [np.concatenate(column) for column in zip(*found, strict=True)]
+        differ = np.zeros(labels.shape, bool)
+        pairs(differ, down, right)[0][...] = np.not_equal(*pairs(labels, down, right))
+        here = np.flatnonzero(differ)
+        found.append((here, here + down * labels.shape[1] + right))
+    return [np.concatenate(part) for part in zip(*found, strict=True)]
 
 
 def per_pair(first, second, weight, join=np.add):
-    """The contacts of `contacts` with one row for each pair of labels, their weights joined."""
+    """One row for each pair of labels among `first`, `second` (N,) whichever way round, their weights joined."""
+    first, second = np.minimum(first, second), np.maximum(first, second)
     if not first.size:
         return first, second, weight
     key = first.astype(np.int64) << 32 | second

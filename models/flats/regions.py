@@ -11,10 +11,12 @@ import numpy as np
 import torch
 
 from ..image import luma
-from .grid import FOUR, contacts, pairs, per_pair, spread
+from .gaps import bridges
+from .grid import FOUR, contacts, per_pair, spread
 from .ink import distance, level
 
 GAP, AREA = 10.0, 16  # px, px
+LONG = 2.5  # times the gap, between two ends of a line that point at each other
 STEP = 0.5  # px, from one radius of the ball to the next
 WIDER = 1.3  # a room is at least so many times as wide as the openings that part it from others
 LONGER = 0.5  # px that it must be wider besides: less is the grid's doing
@@ -52,14 +54,15 @@ def _frame(ink, gap, area):
     if drawn.all() or not drawn.any():
         return np.ones(ink.shape, np.int32)
     narrow = (gap + 1) / 2  # distance from the ink, pixel to pixel, in the middle of the widest opening to close
-    room = distance(drawn, WIDER * narrow + LONGER)
+    walls = drawn | bridges(drawn, LONG * gap)
+    room = distance(walls, WIDER * narrow + LONGER)
     labels = join_rooms(rooms(room, STEP), room, narrow, area)
-    spread(labels, drawn, corners=True)
+    spread(labels, walls, corners=True)
     return in_order(merge_slivers(labels, drawn, area))
 
 
 def rooms(room, step):
-    """Watershed basins (H, W) of the distance from ink, 1..n: one for each place that is wider than its surroundings."""
+    """Watershed basins (H, W), 1..n, of the distance from ink: one for each place that is wider than around it."""
     from scipy import ndimage
 
     radius = float(room.max())
@@ -80,8 +83,10 @@ def join_rooms(labels, room, narrow, area):
     peak = np.zeros(len(size), np.float32)
     np.maximum.at(peak, labels.ravel(), room.ravel())
 
-    first, second, saddle = contacts(labels, lambda *step: np.minimum(*pairs(room, *step)), FOUR[:2])
-    first, second, saddle = per_pair(first, second, saddle, np.maximum)
+    here, there = contacts(labels, FOUR[:2])
+    saddle = np.minimum(room.flat[here], room.flat[there])
+    here, there, saddle = here[saddle > 0], there[saddle > 0], saddle[saddle > 0]
+    first, second, saddle = per_pair(labels.flat[here], labels.flat[there], saddle, np.maximum)
     parent = list(range(len(size)))
     size, peak = size.tolist(), peak.tolist()
 
@@ -110,11 +115,9 @@ def merge_slivers(labels, drawn, area):
         if not ((size > 0) & (size < area)).any() or (size > 0).sum() < 2:
             return labels
 
-        def weigh(*step):
-            a, b = pairs(drawn, *step)
-            return np.where(a | b, 1, BY_PAPER)
-
-        first, second, weight = per_pair(*contacts(labels, weigh, FOUR[:2]))
+        here, there = contacts(labels, FOUR[:2])
+        weight = np.where(drawn.flat[here] | drawn.flat[there], 1, BY_PAPER)
+        first, second, weight = per_pair(labels.flat[here], labels.flat[there], weight)
         first, second, weight = np.r_[first, second], np.r_[second, first], np.r_[weight, weight]
         small = size[first] < area
         first, second, weight = first[small], second[small], weight[small]

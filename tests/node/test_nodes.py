@@ -82,6 +82,7 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
     ),
     "LineartSaveLayers": (["flats", "line", "filename_prefix", "format", "shaded", "palette"], ["files"]),
     "LineartRegions": (["line", "gap", "area", "masks"], ["regions", "labels", "masks"]),
+    "LineartFlatColor": (["line", "scribble", "strokes", "mask_is", "mask", "regions"], ["IMAGE", "flats"]),
 }
 
 

@@ -25,7 +25,24 @@ def count(line, **options):
 @pytest.mark.parametrize("gap", [0, 1, 2, 4, 8])
 def test_gaps_up_to_the_chosen_width_are_closed(gap):
     assert count(rooms(gap), gap=8) == 2
-    assert count(rooms(gap + 14), gap=8) == 1
+    assert count(rooms(gap + 24), gap=8) == 1
+
+
+def test_long_gaps_are_closed_where_line_ends_point_at_each_other():
+    line = rooms(16)
+    assert count(line, gap=8) == 2
+    line[:, :, 51] = 1
+    line[:, 56:, 49:52] = 1
+    line[:, 56:, 61:63] = 0
+    assert count(line, gap=8) == 1
+
+
+def test_a_line_that_stops_short_of_another_reaches_it():
+    line = paper()
+    line[:, :, 48:51] = 0
+    line[:, 40:43, :38] = 0
+    assert count(line, gap=8) == 3
+    assert count(line, gap=4) == 2
 
 
 def test_the_border_at_a_gap_lies_where_the_wall_would_be():

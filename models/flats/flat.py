@@ -1,0 +1,34 @@
+"""Line art and strokes to flats: exactly the strokes' colours, in whole regions, up to the middle of the lines."""
+
+import torch
+import torch.nn.functional as F
+
+from ..image import repeat_batch
+from . import strokes
+from .lazybrush import paint
+
+
+def flat_colours(found, colours, mask, soft=True):
+    """Flats (B, H, W, 3) 0..1, without ink, every pixel of exactly a stroke's colour.
+
+    found    the Regions of the drawing, B frames of H x W
+    colours  (b, h, w, 3) 0..1 of the strokes where the mask (b, h, w) is 1; stretched over the drawing. A single one
+             serves all frames, a single drawing all of them
+    soft     slips of a stroke into regions of another colour do not count; else every pixel of a stroke does
+    Raises ValueError where a frame has no stroke.
+    """
+    batch = max(len(found.labels), len(colours))
+    planes = torch.cat([colours, mask[..., None].to(colours)], -1).movedim(-1, 1)
+    planes = F.interpolate(planes.cpu(), found.labels.shape[1:], mode="nearest-exact").movedim(1, -1)
+    parts = (repeat_batch(part, batch).numpy() for part in (found.labels, found.ink, planes))
+    flats = []
+    for number, (labels, ink, painted) in enumerate(zip(*parts, strict=True), 1):
+        index, stroke, palette = strokes.read(painted[..., :3], painted[..., 3])
+        if not len(palette):
+            raise ValueError(
+                f"Expected strokes of colour for frame {number}, found none: paint at least one over the drawing, on a "
+                "transparent ground, or connect the mask that says where they are."
+            )
+        out = paint(labels, ink, index, stroke if soft else None, found.gap)
+        flats.append(torch.from_numpy(palette[out - 1]).float() / 255)
+    return torch.stack(flats)

@@ -1,0 +1,184 @@
+"""LazyBrush (Sýkora, Dingliana, Collins 2009): strokes share out the whole frame, and borders run along the ink.
+
+Its energy counts what neighbours of different colour have between them: K for paper, next to nothing for ink, K being
+more than any border along ink costs. So gaps close by themselves, without a width to choose. The cut is not taken on
+the pixels but on a graph of the regions, of which most are settled by the stroke on them. Only where two colours meet
+on paper does it go down to pixels: at gaps, and in regions that hold several colours, from blocks to pixels by halves.
+"""
+
+import numpy as np
+
+from .cut import settle
+from .grid import CORNERS, FORWARD, FOUR, contacts, per_pair, spread
+from .ink import level
+
+BLOCKS = 6_000  # at most so many to begin with where regions hold several colours
+ROUNDS = 6  # of letting borders move on, pixel by pixel
+SPILT = 0.25  # of a stroke's part in another region: a smaller part is a slip of the hand
+
+
+class Energy:
+    """What it costs to part neighbours of a frame whose ink (H, W) is 0..1."""
+
+    def __init__(self, ink):
+        self.width = ink.shape[1]
+        self.bright = np.clip(1 - ink / level(ink), 0, 1).ravel()
+        self.paper = 2 * sum(ink.shape)
+
+    def __call__(self, here, there):
+        """Weights (N,) of pairs of the eight-neighbourhood, as flat indices; ink beside a diagonal counts as on it."""
+        width = self.width
+        across = here // width * width + there % width, there // width * width + here % width
+        darkest = self.bright[here]
+        for end in (there, *across):
+            darkest = np.minimum(darkest, self.bright[end])
+        length = np.where((across[0] == here) | (across[0] == there), 1, 0.5**0.5)
+        return length * (1 + self.paper * darkest**2)
+
+
+def paint(labels, ink, strokes, stroke=None, gap=0.0):
+    """The colour of every pixel, (H, W) int32 from 1.
+
+    labels   regions (H, W) from 1
+    ink      (H, W), 0..1
+    strokes  (H, W) int, which colour is painted here, from 1; 0 = none. At least one pixel has some
+    stroke   (H, W) int, which stroke of the hand that is part of: its slips into regions that another colour has are
+             left out. None = every pixel of a stroke keeps its colour
+    gap      px up to which borders may lie from where the regions have them
+    """
+    energy = Energy(ink)
+    dry = (energy.bright > 0).reshape(ink.shape)
+    fixed = _on_paper(strokes, dry)
+    if stroke is not None:
+        fixed = _without_slips(labels, fixed, stroke)
+    out, whole, size = _by_regions(labels, energy, fixed)
+    reach = max(2 * size, round(gap / 2) + 3)
+    while size > 1:
+        size //= 2
+        _move_borders(out, labels, energy, dry, fixed, size, reach)
+        reach = 4 * size
+    for _ in range(ROUNDS):
+        if not _move_borders(out, labels, energy, dry, fixed, 1, max(reach, round(gap / 2) + 3)):
+            break
+    return _under_ink(out, labels, dry, fixed, whole)
+
+
+def _on_paper(strokes, dry):
+    """Strokes count where they are on paper; those of a colour that is nowhere else count on ink."""
+    seen = np.zeros(strokes.max() + 1, bool)
+    seen[strokes[dry]] = True
+    return np.where(dry | ~seen[strokes], strokes, 0)
+
+
+def _without_slips(labels, fixed, stroke):
+    """Strokes without the small parts that reach into a region where another colour is at home."""
+    at = np.flatnonzero(fixed)
+    colour, hand, region = fixed.flat[at], stroke.flat[at], labels.flat[at]
+    _, one, part, size = np.unique(
+        hand.astype(np.int64) << 32 | region, return_index=True, return_inverse=True, return_counts=True
+    )
+    largest = np.zeros(hand.max() + 1, int)
+    np.maximum.at(largest, hand[one], size)
+    slip = size < SPILT * largest[hand[one]]
+    home = np.zeros((2, labels.max() + 1), colour.dtype)  # lowest and highest colour at home, the lowest negated
+    for row, sign in zip(home, (-1, 1), strict=True):
+        row[:] = np.iinfo(row.dtype).min
+        np.maximum.at(row, region[one][~slip], sign * colour[one][~slip])
+    lowest, highest = -home[0][region[one]], home[1][region[one]]
+    slip &= (highest > 0) & ((lowest != colour[one]) | (highest != colour[one]))
+    out = fixed.copy()
+    out.flat[at[slip[part]]] = 0
+    return out
+
+
+def _by_regions(labels, energy, fixed):
+    """The cut on regions, of which those with several colours are in blocks.
+
+    Returns the colours (H, W), the colour of each region that has one (n + 1,), and the side of the blocks in px.
+    """
+    at = np.flatnonzero(fixed)
+    count = int(labels.max()) + 1
+    region, colour = np.divmod(np.unique(labels.flat[at].astype(np.int64) << 32 | fixed.flat[at]), 1 << 32)
+    several = np.bincount(region, minlength=count) > 1
+    part, size = labels, 1
+    known = np.zeros(count, np.int32)
+    known[region] = colour
+    known[several] = 0
+    if several.any():
+        part, shared = labels.astype(np.int64), several[labels]
+        while shared.sum() > BLOCKS * size * size:
+            size *= 2
+        y, x = np.nonzero(shared)
+        block = (part[y, x] << 40) | (y // size << 20) | (x // size)
+        block, which = np.unique(block, return_inverse=True)
+        part[y, x] = count + which
+        part = np.where(shared & (fixed > 0), count + len(block) + fixed, part)
+        known = np.concatenate([known, np.zeros(len(block), np.int32), np.arange(fixed.max() + 1, dtype=np.int32)])
+    here, there = contacts(part)
+    edges = per_pair(part.flat[here], part.flat[there], energy(here, there))
+    return settle(*edges, known)[part], known[:count], size
+
+
+def _move_borders(out, labels, energy, dry, fixed, size, reach):
+    """Let borders on paper move up to `reach` px, along blocks of `size` px, to where they are cheapest, in place.
+
+    Returns whether one has moved.
+    """
+    here, there = contacts(out, FOUR[:2])
+    meet = dry.flat[here] & dry.flat[there]
+    at = _around(np.concatenate([here[meet], there[meet]]), reach, out.shape)
+    at = at[dry.flat[at] & (fixed.flat[at] == 0)]
+    if not at.size:
+        return False
+    node = np.zeros(out.size, np.int32)  # from 1; 0 = stays
+    height, width = out.shape
+    y, x = np.divmod(at, width)
+    if size > 1:
+        block = (labels.flat[at].astype(np.int64) << 40) | (y // size << 20) | (x // size)
+        block = np.unique(np.stack([block, out.flat[at]]), axis=1, return_inverse=True)[1]
+        node[at] = block + 1
+    else:
+        node[at] = np.arange(1, len(at) + 1)
+    count = int(node[at].max()) + 1
+
+    edges = []
+    for down, right in FOUR + CORNERS:
+        inside = (y + down >= 0) & (y + down < height) & (x + right >= 0) & (x + right < width)
+        here = at[inside]
+        there = here + down * width + right
+        once = dry.flat[there] & ((node[there] == 0) | ((down, right) in FORWARD))
+        here, there = here[once], there[once]
+        other = np.where(node[there] > 0, node[there], count + out.flat[there])
+        apart = node[here] != other
+        here, there, other = here[apart], there[apart], other[apart]
+        edges.append((node[here], other.astype(np.int32), energy(here, there)))
+    edges = per_pair(*map(np.concatenate, zip(*edges, strict=True)))
+    known = np.concatenate([np.zeros(count, np.int32), np.arange(out.max() + 1, dtype=np.int32)])
+    new = settle(*edges, known)[node[at]]
+    new = np.where(new > 0, new, out.flat[at])
+    moved = bool((new != out.flat[at]).any())
+    out.flat[at] = new
+    return moved
+
+
+def _around(pixels, reach, shape):
+    """The pixels (flat indices) within `reach` px of those given."""
+    area = np.zeros(shape, bool)
+    y, x = np.divmod(np.unique(pixels), shape[1])
+    for down in range(-reach, reach + 1):
+        across = int((reach**2 - down**2) ** 0.5)
+        row = np.clip(y + down, 0, shape[0] - 1)
+        for right in range(-across, across + 1):
+            area[row, np.clip(x + right, 0, shape[1] - 1)] = True
+    return np.flatnonzero(area)
+
+
+def _under_ink(out, labels, dry, fixed, whole):
+    """Ink in the colour of the nearest paper, where that is not the colour of its whole region."""
+    parted = np.zeros(len(whole), bool)
+    parted[labels[out != whole[labels]]] = True
+    loose = parted[labels] & ~dry & (fixed == 0)
+    if dry.any():
+        out[loose] = 0
+        spread(out, loose, corners=True)
+    return out
