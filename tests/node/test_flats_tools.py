@@ -7,6 +7,7 @@ pytest.importorskip("comfy_api.latest", reason="needs ComfyUI: set COMFYUI_PATH"
 import folder_paths
 from lineart_colorize.models.flats.colour import decode, encode
 from lineart_colorize.models.flats.palette import Paint, dump, parse
+from lineart_colorize.nodes.lineart_flat_color import LineartFlatColor
 from lineart_colorize.nodes.lineart_inspector import LineartInspector
 from lineart_colorize.nodes.lineart_palette import LineartPalette
 from lineart_colorize.nodes.lineart_palette_edit import LineartPaletteEdit
@@ -133,6 +134,16 @@ def test_the_inspector_counts_shows_and_mends(drawing):
     assert run(LineartInspector, image=mended, line=line)[3:6] == (0, 0, 0)
     see_through = torch.cat([colours, 1 - blank[..., None]], dim=-1)
     assert run(LineartInspector, image=see_through, line=line)[3] == 1
+
+
+def test_flats_from_strokes_leave_nothing_to_the_inspector(drawing):
+    colours, line = drawing
+    mask = torch.zeros(1, 80, 96)
+    mask[:, 30:34, 40:60] = mask[:, 4:8, 10:60] = 1
+    image, flats = run(LineartFlatColor, line=line, scribble=colours, mask=mask, mask_is="strokes")
+    assert set(encode(flats).unique().tolist()) == {HAIR, SKIN}
+    for picture in (image, flats):
+        assert run(LineartInspector, image=picture, line=line)[3:6] == (0, 0, 0)
 
 
 def test_the_inspector_needs_one_size(drawing):
