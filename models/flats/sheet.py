@@ -136,7 +136,7 @@ def _softmax(x):
     return x / x.sum(1, keepdims=True)
 
 
-def transfer(labels, sheets, sure=0.6):
+def transfer(labels, sheets):
     """The colour of every region of a drawing, and how sure that is.
 
     labels  (H, W) int regions from 1
