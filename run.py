@@ -31,10 +31,12 @@ commands (python run.py COMMAND --help tells more):
               python run.py parity golden/line_xdog.safetensors
   bench     Measured speed against named baselines, in one process.
               python run.py bench xdog --json bench.json
-  train     Train a model that ships with the pack from scratch on procedural pictures; resumes.
+  train     Train a colorizer from scratch, on procedural pictures or a folder of yours; resumes.
               python run.py train geodesic --out out/geodesic
+              python run.py train scft --pictures anime --out out/scft
   evaluate  Score a model against simple baselines on held-out pictures or on your own cases.
               python run.py evaluate scribble my-cases --out scores
+              python run.py evaluate reference my-pictures --model my.safetensors
 """
 NAMES = [line.split()[0] for line in COMMANDS.splitlines() if line.startswith("  ") and line[2] != " "]
 

@@ -14,8 +14,8 @@ def node(kind, /, **inputs):
     return {"class_type": kind, "inputs": inputs}
 
 
-def colorize(info, line, model, scribble=None, resolution=0, steps=0, seed=0):
-    """Drawing and strokes are names of uploaded files; strokes are where their file is not transparent."""
+def colorize(info, line, model, scribble=None, reference=None, resolution=0, steps=0, seed=0):
+    """Drawing, strokes and reference are names of uploaded files; strokes are where their file is not transparent."""
     graph = {
         "drawing": node("LoadImage", image=line),
         "lines": node("LineExtract", image=["drawing", 0], method="none"),
@@ -37,7 +37,36 @@ def colorize(info, line, model, scribble=None, resolution=0, steps=0, seed=0):
     if scribble:
         graph["strokes"] = node("LoadImage", image=scribble)
         graph["guidance"]["inputs"].update(scribble=["strokes", 0], mask=["strokes", 1], mask_is="transparency")
+    if reference:
+        graph |= referred(reference)
+        graph["tokens"] = node(
+            "ReferenceTokens", reference=["reference", 0], positive=["guidance", 0], negative=["guidance", 1]
+        )
+        graph["sampler"]["inputs"].update(positive=["tokens", 0], negative=["tokens", 1])
     return with_defaults(graph, info)
+
+
+def correspond(info, line, network, reference, resolution=0):
+    """Colours of a network that works in one pass."""
+    graph = {
+        "drawing": node("LoadImage", image=line),
+        "lines": node("LineExtract", image=["drawing", 0], method="none"),
+        **referred(reference),
+        "network": node("LineartNetworkLoader", file=network),
+        "sampler": node("LineartCorrespondence", network=["network", 0], line=["lines", 0], reference=["reference", 0]),
+        "result": node("SaveImage", images=["sampler", 0], filename_prefix="colorize"),
+    }
+    if resolution:
+        graph["sampler"]["inputs"]["resolution"] = resolution
+    return with_defaults(graph, info)
+
+
+def referred(reference):
+    """The reference with its transparency, which LoadImage gives apart."""
+    return {
+        "opaque": node("LoadImage", image=reference),
+        "reference": node("JoinImageWithAlpha", image=["opaque", 0], alpha=["opaque", 1]),
+    }
 
 
 def lines(info, image, method, network=None):

@@ -1,5 +1,6 @@
 """What of a reference picture counts, and how networks that see squares get to see it."""
 
+import torch
 import torch.nn.functional as F
 
 from .image import repeat_batch, resize, rgb
@@ -36,3 +37,20 @@ def squash(image, side):
     ColorizeDiffusion's way. What torch makes of align_corners together with antialias is what the models learned from.
     """
     return F.interpolate(image.movedim(-1, 1).float(), (side, side), mode="bicubic", align_corners=True, antialias=True)
+
+
+def without_figures(reference, figures, threshold):
+    """A reference, white = 1, white wherever the soft mask of its figures, of the same size, is not below."""
+    return torch.where(figures < threshold, reference, torch.ones_like(reference))
+
+
+def ground_of(reference, figures, threshold):
+    """The reference (B, H, W, C) without its figures, by their soft mask (B, h, w) of any size."""
+    figures = resize(figures[..., None].to(reference), *reference.shape[1:3])
+    batch = max(len(reference), len(figures))
+    return without_figures(repeat_batch(rgb(reference), batch), repeat_batch(figures, batch), threshold)
+
+
+def stretch(planes, height, width):
+    """Planes (B, C, h, w) at another size and proportion as the published encoders take them: sharp, overshooting."""
+    return F.interpolate(planes, (height, width), mode="bicubic")

@@ -11,10 +11,12 @@ from .lineart_correspondence import LineartCorrespondence
 from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
 from .lineart_flat_color import LineartFlatColor
+from .lineart_guider import LineartGuider
 from .lineart_inspector import LineartInspector
 from .lineart_network_loader import LineartNetworkLoader
 from .lineart_palette import LineartPalette
 from .lineart_palette_edit import LineartPaletteEdit
+from .lineart_reference_options import LineartReferenceOptions
 from .lineart_regions import LineartRegionsNode
 from .lineart_save_layers import LineartSaveLayers
 from .lineart_sheet import LineartSheet
@@ -38,6 +40,8 @@ NODES = [
     LineartTextManipulation,
     LineartTextHeatMap,
     ColorizeSampler,
+    LineartReferenceOptions,
+    LineartGuider,
     LineartDDIM,
     LineartCorrespondence,
     LineartFinish,

@@ -30,7 +30,7 @@ S_FORM = [
     RATIO,
     number("p", 60.0, 0.0, 1000.0, 1.0, "Sharpening: higher finds fainter lines, and paper grain."),
     number("eps", 0.2, -10.0, 10.0, 0.01, "Ink below this tone; flat areas darker than it are filled."),
-    number("phi", 2.0, 0.01, 1e9, 0.1, "Hardness: low looks like pencil, 100 and more is pure black and white."),
+    number("phi", 10.0, 0.01, 1e9, 0.1, "Hardness: 2 looks like pencil, 100 and more is pure black and white."),
     MULTIPLY,
 ]
 D_FORM = [
@@ -38,7 +38,7 @@ D_FORM = [
     RATIO,
     number("tau", 0.984, 0.0, 1.0, 0.001, "Weight of the surroundings: nearer to 1 finds fainter lines."),
     number("eps", 0.003, -1.0, 1.0, 0.001, "Ink below this difference."),
-    number("phi", 120.0, 0.01, 1e9, 1.0, "Hardness: low looks like pencil, 10000 is pure black and white."),
+    number("phi", 600.0, 0.01, 1e9, 1.0, "Hardness: 100 looks like pencil, 10000 is pure black and white."),
     MULTIPLY,
 ]
 ANIMEDIFFUSION = [

@@ -5,6 +5,7 @@ from ..models.host import device
 from ..models.image import luma, rgb
 from ..models.line import cleanup, scan
 from ..models.line.gaps import close_gaps
+from ..models.line.memory import fresh
 from .common import LENGTHS_FOR, ROOT
 
 
@@ -105,13 +106,15 @@ class LineartCleanUp(io.ComfyNode):
 
     @classmethod
     def execute(cls, image, lengths_for=0, **options):
-        bar, done = device.progress_bar(len(image)), []
         scale = max(image.shape[1:3]) / lengths_for if lengths_for else 1.0
-        for picture in image.split(1):
-            found = clean(rgb(picture.to(device.compute_device()).float()), scale, **options)
-            done.append([part.to(device.intermediate_device()) for part in found])
+        like = image.new_empty(0, device=device.intermediate_device()).float()
+        lines, blue, red = found = [fresh(image.shape[:3], like) for _ in range(3)]
+        bar = device.progress_bar(len(image))
+        for index, picture in enumerate(image.split(1)):
+            parts = clean(rgb(picture.to(device.compute_device()).float()), scale, **options)
+            for whole, part in zip(found, parts, strict=True):
+                whole[index] = part[0]
             bar.update(1)
-        lines, blue, red = (torch.cat(parts) for parts in zip(*done, strict=True))
         return io.NodeOutput(lines[..., None].repeat(1, 1, 1, 3), 1 - lines, blue, red)
 
 

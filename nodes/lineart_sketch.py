@@ -1,11 +1,11 @@
 from functools import partial
 
-import torch
 from comfy_api.latest import io
 
 from ..models.host import device, networks
 from ..models.image import rgb
 from ..models.line import anime2sketch, manga, preparation, realistic, sketchkeras
+from ..models.line.memory import fresh
 from .common import ROOT, LineartNetwork
 
 DRAWERS = {
@@ -57,13 +57,14 @@ class LineartSketch(io.ComfyNode):
     @classmethod
     def execute(cls, image, option="invert", application="sd", width=512, height=512, network=None):
         extract = drawer(network) if option == "extract" else None
-        bar, done = device.progress_bar(len(image)), []
-        for picture in image.split(1):
+        like = image.new_empty(0, device=device.intermediate_device()).float()
+        sketch, bar = fresh((len(image), height, width, 3), like), device.progress_bar(len(image))
+        for index, picture in enumerate(image.split(1)):
             picture = rgb(picture.to(device.compute_device()).float())
-            sketch, _ = preparation.prepare(picture, height, width, option, application, extract)
-            done.append(sketch.expand(-1, 3, -1, -1).movedim(1, -1).to(device.intermediate_device()))
+            one, _ = preparation.prepare(picture, height, width, option, application, extract)
+            sketch[index] = one[0].movedim(0, -1)
             bar.update(1)
-        sketch = torch.cat(done).add_(1).div_(2).clamp_(0, 1)
+        sketch.add_(1).div_(2).clamp_(0, 1)
         return io.NodeOutput(sketch, 1 - sketch)
 
 

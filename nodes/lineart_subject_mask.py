@@ -1,9 +1,9 @@
-import torch
 from comfy_api.latest import io
 
 from ..models.host import device, networks
 from ..models.image import rgb
 from ..models.line import isnet
+from ..models.line.memory import fresh
 from .common import ROOT, LineartNetwork
 
 FINDERS = {"picture": isnet.subject, "line drawing": isnet.figures}
@@ -41,9 +41,9 @@ class LineartSubjectMask(io.ComfyNode):
     def execute(cls, image, network, image_is="picture", grow=0):
         networks.expect(network, "isnet", "Line Art Subject Mask")
         run, bar = networks.loaded_whole(network), device.progress_bar(len(image))
-        masks = []
-        for picture in image.split(1):
+        mask = fresh(image.shape[:3], image.new_empty(0, device=device.intermediate_device()).float())
+        for index, picture in enumerate(image.split(1)):
             picture = rgb(picture.to(device.compute_device()).float())
-            masks.append(FINDERS[image_is](run, picture, reach=grow).to(device.intermediate_device()))
+            mask[index] = FINDERS[image_is](run, picture, reach=grow)[0]
             bar.update(1)
-        return io.NodeOutput(torch.cat(masks))
+        return io.NodeOutput(mask)

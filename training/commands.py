@@ -19,9 +19,7 @@ def evaluate(arguments):
         prog="run.py evaluate",
         description="Scores against baselines on held-out procedural pictures and on a folder of real ones.",
     )
-    parser.add_argument(
-        "name", choices=["scribble", "sheet"], help="line art + strokes; a model sheet to a new drawing"
-    )
+    parser.add_argument("name", choices=["scribble"], help="line art + strokes")
     parser.add_argument(
         "cases",
         nargs="?",
@@ -34,12 +32,6 @@ def evaluate(arguments):
     parser.add_argument("--size", type=int, default=SIZE, help="side of the pictures in px [%(default)s]")
     parser.add_argument("--steps", type=int, default=1, help="sampling steps [%(default)s]")
     options = parser.parse_args(arguments)
-    options.out.mkdir(parents=True, exist_ok=True)
-    if options.name == "sheet":
-        from . import sheets  # needs SciPy, which a bare machine has not
-
-        sheets.report(options.count, max(options.size, sheets.SMALLEST), options.out)
-        return 0
     weights = {name: tensor.float() for name, tensor in load_file(options.weights).items()}
     shape = config(weights)
     if shape is None:
@@ -48,6 +40,7 @@ def evaluate(arguments):
     network.load_state_dict(weights)
     network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
+    options.out.mkdir(parents=True, exist_ok=True)
     sets = {"held-out scenes": evaluation.held_out(options.count, options.size)}
     if options.cases:
         sets["real pictures"] = evaluation.real(options.cases, options.size)

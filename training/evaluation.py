@@ -1,6 +1,7 @@
 """`run.py evaluate scribble`: a colorizer against the baselines: a table, a contact sheet, a score per picture."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -33,19 +34,13 @@ def real(folder, size):
     """
     folder = Path(folder)
     truths = folder / "truth" if (folder / "truth").is_dir() else folder
-    files = sorted(path for path in truths.iterdir() if path.suffix.lower() in PICTURES)
-    if not files:
-        raise SystemExit(f"No pictures in {truths}: expected {', '.join(PICTURES)}.")
-    for number, path in enumerate(files):
-        truth = _read(path, size, "RGB")
+    for number, path in enumerate(pictures_in(truths)):
+        truth = read(path, size, "RGB")
         rng = np.random.default_rng(number)
-        drawn, painted = (_beside(folder / part, path.stem) for part in ("line", "scribble"))
-        if drawn:
-            line = _read(drawn, size, "L")
-        else:
-            line = xdog.xdog(torch.from_numpy(truth)[None], sigma=0.5, p=20, eps=0.4, phi=10)[0, ..., None].numpy()
+        drawn, painted = (beside(folder / part, path.stem) for part in ("line", "scribble"))
+        line = read(drawn, size, "L") if drawn else extract(truth)
         if painted:
-            strokes = torch.from_numpy(_read(painted, size, None))[None]
+            strokes = torch.from_numpy(read(painted, size, None))[None]
             scribble, mask = (part[0].numpy() for part in read_strokes(strokes))
         else:
             scribble, mask = draw_strokes(rng, truth, np.zeros(truth.shape[:2], int), 25)
@@ -53,21 +48,45 @@ def real(folder, size):
         yield path.stem, [torch.from_numpy(np.ascontiguousarray(p.transpose(2, 0, 1))) for p in planes]
 
 
-def _beside(folder, stem):
+def extract(truth):
+    """Lines (H, W, 1) of a picture (H, W, 3)."""
+    return xdog.xdog(torch.from_numpy(truth)[None], sigma=0.5, p=20, eps=0.4, phi=10)[0, ..., None].numpy()
+
+
+def pictures_in(folder):
+    """Paths in order of name; SystemExit says what is not there."""
+    if not folder.is_dir():
+        raise SystemExit(f"No such folder: {folder}.")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    if not files:
+        raise SystemExit(f"No pictures in {folder}: expected {', '.join(PICTURES)}.")
+    return files
+
+
+def beside(folder, stem):
+    """The picture of that base name in a folder, or None."""
     return next((path for path in sorted(folder.glob(f"{stem}.*")) if path.suffix.lower() in PICTURES), None)
 
 
-def _read(path, size, mode):
-    """(size, size, C) float32 in 0..1; without a mode, strokes: as stored, and their hard edges stay hard."""
-    from PIL import Image, ImageOps
+def read(path, size, mode):
+    """(size, size, C) float32 in 0..1, on white; without a mode, strokes: as stored, their hard edges stay hard."""
+    from PIL import Image
 
     image = Image.open(path)
+    clear = image.has_transparency_data
     if mode is None:
-        mode = "RGBA" if image.has_transparency_data else "RGB"
-        resample = Image.Resampling.NEAREST
-    else:
-        resample = Image.Resampling.BOX
-    image = ImageOps.fit(image.convert(mode), (size, size), resample)
+        return fit(image.convert("RGBA" if clear else "RGB"), size, Image.Resampling.NEAREST)
+    if clear:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return fit(image.convert(mode), size)
+
+
+def fit(image, size, resample=None):
+    """The middle of a picture, shrunk, (size, size, C) float32 in 0..1."""
+    from PIL import Image, ImageOps
+
+    image = ImageOps.fit(image, (size, size), Image.Resampling.BOX if resample is None else resample)
     return np.asarray(image, np.float32).reshape(size, size, -1) / 255
 
 
@@ -91,8 +110,8 @@ def table(scores):
     measures = list(next(iter(scores.values())))
     lines = [f"| | {' | '.join(measures)} |", "|---" * (len(measures) + 1) + "|"]
     for row, values in scores.items():
-        means = (np.nanmean(values[measure]) for measure in measures)
-        lines.append(f"| {row} | {' | '.join(f'{mean:.3f}' for mean in means)} |")
+        means = (mean(values[measure]) for measure in measures)
+        lines.append(f"| {row} | {' | '.join(f'{value:.3f}' for value in means)} |")
     return "\n".join(lines)
 
 
@@ -101,10 +120,22 @@ def report(title, results, out):
     scores, names, shown = results
     text = f"{title}, {len(names)} pictures\n\n{table(scores)}\n"
     print(text, flush=True)
-    stem = title.replace(" ", "-")
-    (out / f"{stem}.md").write_text(text, "utf-8")
-    (out / f"{stem}.json").write_text(json.dumps({"names": names, "scores": scores}, indent=1), "utf-8")
+    stem = title.replace(",", "").replace(" ", "-")
+    (out / f"{stem}.md").write_text(f"{text}\nRows of {stem}.png: {', '.join(shown)}\n", "utf-8")
+    kept = {row: {name: [no_nan(v) for v in values] for name, values in s.items()} for row, s in scores.items()}
+    (out / f"{stem}.json").write_text(json.dumps({"names": names, "scores": kept}, indent=1), "utf-8")
     contact_sheet(shown, out / f"{stem}.png")
+
+
+def mean(values):
+    """Of those that are numbers; NaN if none is."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return sum(numbers) / len(numbers) if numbers else math.nan
+
+
+def no_nan(value):
+    """JSON has no NaN."""
+    return None if math.isnan(value) else value
 
 
 def contact_sheet(shown, path, most=12):

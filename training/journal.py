@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from .evaluation import contact_sheet
 
-EVERY = 50  # steps between two lines
+STEPS, SECONDS = 50, 60  # between two lines, whichever is sooner
 
 
 class Journal:
@@ -14,7 +14,8 @@ class Journal:
 
     def __init__(self, folder, step, steps):
         self.folder, self.first, self.step, self.steps = folder, step, step, steps
-        self.begun, self.seen, self.recent = time.monotonic(), 0, defaultdict(list)
+        self.begun = self.told = time.monotonic()
+        self.seen, self.recent = 0, defaultdict(list)
         self.writer, self.bar = summary_writer(folder, step), progress_bar(step, steps)
 
     def tell(self, losses, pictures):
@@ -25,11 +26,13 @@ class Journal:
             self.recent[name].append(loss)
         if self.bar is not None:
             self.bar.update(1)
-        if self.step % EVERY == 0 or self.step == self.steps:
+        is_late = time.monotonic() - self.told > SECONDS
+        if self.step % STEPS == 0 or self.step == self.steps or is_late:
             self.line()
 
     def line(self):
-        spent = time.monotonic() - self.begun
+        self.told = time.monotonic()
+        spent = self.told - self.begun
         left = timedelta(seconds=round((self.steps - self.step) * spent / (self.step - self.first)))
         means = {name: sum(losses) / len(losses) for name, losses in self.recent.items()}
         self.recent.clear()

@@ -47,15 +47,16 @@ class Likeness(nn.Module):
         line, reference, *tags, picture = case
         sigma = draw_sigma(len(picture), generator, blind=0.75).to(picture)
         noise = normal(picture, generator)
-        found, query, key = self.network.compare((line + 1) / 2, (reference + 1) / 2)
+        match, query, key = self.network.compare((line + 1) / 2, (reference + 1) / 2)
+        found = match.carried
         wanted = F.interpolate(picture, found.shape[-2:], mode="area")
         wanted_tags, offered_tags = (tag[..., 2::4, 2::4].flatten(2).mT for tag in tags)  # one for each cell
         some = torch.randperm(query.shape[1], generator=generator)[: query.shape[1] // 4]
-        guidance = likeness.guidance((line + 1) / 2, found)
+        guidance = likeness.guidance((line + 1) / 2, match)
         return {
             "picture": edm_loss(self.network, picture, [guidance, found], sigma, noise),
             "carried": 0.5 * (found[:, :3] - wanted).abs().mean(),
-            "matched": 0.1 * match_loss(query[:, some], key, wanted_tags[:, some], offered_tags),
+            "matched": 0.3 * match_loss(query[:, some], key, wanted_tags[:, some], offered_tags),
         }
 
 

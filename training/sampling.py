@@ -27,8 +27,8 @@ def colorize(network, line, scribble, mask, steps, seed=0):
 def colorize_after(network, line, reference, steps, seed=0):
     """Likeness' pictures (B, 3, H, W) for line (B, 1, H, W) and reference (B, 3, H', W'), all 0..1."""
     line, reference = (picture.to(next(network.parameters()).device) for picture in (line, reference))
-    carried = network.match(line, reference)
-    return sample(network, [likeness.guidance(line, carried), carried], line.shape, steps, seed)
+    match = network.match(line, reference)
+    return sample(network, [likeness.guidance(line, match), match.carried], line.shape, steps, seed)
 
 
 def sample(network, conditions, shape, steps, seed):

@@ -4,8 +4,10 @@ A figure is made of flat parts, so the paint of every pixel is known in every po
 same steps as a user's: regions from the line art, dominant colours, matching.
 """
 
+import argparse
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +21,6 @@ from .curves import ellipse, limb, turned
 PARTS = ("skin", "hair", "shirt", "trousers", "shoes", "eye", "white", "belt", "gloves", "badge", "socks")
 WHITE = 0xFFFFFF
 HELD_OUT = 1_000_003  # seeds of evaluation begin here
-SMALLEST = 320  # px: in smaller drawings the eyes have no region
 
 
 @dataclass
@@ -175,6 +176,20 @@ def _measures(right, painted, areas):
         "regions painted": painted.mean(),
         "of those right": right[painted].mean(),
     }
+
+
+def evaluate(arguments):
+    parser = argparse.ArgumentParser(
+        prog="run.py evaluate sheet",
+        description="Regions of a new drawing that get exactly the right colour from a model sheet, beside a baseline.",
+    )
+    parser.add_argument("--out", type=Path, default=Path("out/evaluate"), help="folder of the tables [%(default)s]")
+    parser.add_argument("--count", type=int, default=48, help="held-out figures [%(default)s]")
+    parser.add_argument("--size", type=int, default=320, help="side of the drawings in px [%(default)s]")
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    report(options.count, options.size, options.out)
+    return 0
 
 
 def report(count, size, out):

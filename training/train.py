@@ -5,6 +5,7 @@ all machines share.
 """
 
 import argparse
+import os
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from ..models import tps
 from . import ablation, recipes
 from .machine import PRECISIONS, choose_precision, machine
 
+THREADS = min(8, max(1, (os.cpu_count() or 1) // 2))
 SMOKE = {"size": 32, "batch": 2, "batch2": 2, "steps": 4, "steps2": 3, "drawings": 8, "save_every": 2}
 
 
@@ -88,7 +90,7 @@ def add(names, name, recipe, text, size, batch, steps, lr, precision="auto"):
     one.add_argument("--precision", choices=["auto", *PRECISIONS], default=precision, help="[%(default)s]")
     one.add_argument("--seed", type=int, default=0, help="of weights, cases and noise [%(default)s]")
     one.add_argument("--save-every", type=positive, default=250, help="steps between checkpoints [%(default)s]")
-    one.add_argument("--threads", type=positive, default=1, help="that prepare pictures [%(default)s]")
+    one.add_argument("--threads", type=positive, default=THREADS, help="that prepare pictures [%(default)s]")
     one.add_argument("--smoke", action="store_true", help="all phases of a tiny run in a minute, for a test")
     return one
 

@@ -107,13 +107,15 @@ class Run:
             raise SystemExit(f"All machines need the same {self.folder}: put it on a disk that they share.")
 
     def newest(self):
+        """The newest checkpoint that is whole, or None; damaged ones are put aside, so that they replace no other."""
         for name in ("state.pt", "state.previous.pt"):
             path = self.folder / name
             if not path.exists():
                 continue
             try:
-                if (part := zipfile.ZipFile(path).testzip()) is not None:  # torch.load checks no sums
-                    raise ValueError(f"{part} has changed")
+                with zipfile.ZipFile(path) as file:
+                    if (part := file.testzip()) is not None:  # torch.load checks no sums
+                        raise ValueError(f"{part} has changed")
                 return torch.load(path, map_location="cpu", weights_only=True)
             except DAMAGE as damage:
                 print(f"{path} is damaged ({damage}); trying the one before it", flush=True)

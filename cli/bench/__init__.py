@@ -9,13 +9,15 @@ import json
 import os
 import platform
 import statistics
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-BENCHMARKS = ("xdog", "sampling", "import_time", "line_networks")
+BENCHMARKS = ("xdog", "sampling", "import_time", "line_networks", "reference", "training", "colorizediffusion")
 
 
 class Row(NamedTuple):
@@ -59,10 +61,13 @@ def table_line(row):
     )
 
 
-def medians(*actions, runs=9):
-    """Median milliseconds of each action, called in turns so a busy moment of the machine hits all alike."""
+def medians(*actions, runs=9, warm=False):
+    """Median milliseconds of each action, called in turns so a busy moment of the machine hits all alike.
+
+    warm: each was called before, so that none has to be now
+    """
     times = [[] for _ in actions]
-    for action in actions:
+    for action in () if warm else actions:
         action()
     for _ in range(runs):
         for action, spent in zip(actions, times, strict=True):
@@ -70,6 +75,35 @@ def medians(*actions, runs=9):
             action()
             spent.append((time.perf_counter() - start) * 1000)
     return [statistics.median(spent) for spent in times]
+
+
+@contextmanager
+def peak_memory():
+    """Yields a function that tells how much more memory was in use at most within the block than before it, in MiB.
+
+    It is the GPU's if there is one, otherwise the process's, looked at every few milliseconds.
+    """
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        yield lambda: (torch.cuda.max_memory_allocated() - before) / 2**20
+        return
+    import psutil  # ComfyUI requires it, our other commands do not
+
+    process, done = psutil.Process(), threading.Event()
+    seen = [before := process.memory_info().rss]
+
+    def watch():
+        while not done.wait(0.003):
+            seen.append(process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield lambda: (max(seen) - before) / 2**20
+    finally:
+        done.set()
+        watcher.join()
 
 
 def cpu_name():

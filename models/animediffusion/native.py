@@ -47,6 +47,7 @@ class Config(PixelConfig):
     model = AnimeDiffusionModel
     predictions = ("eps", "v", "x0")
     memory_usage_factor = 0.1  # at the published widths
+    layout = torch.channels_last
     colorize_defaults = {
         "size": 256,
         "steps": 10,

@@ -100,7 +100,9 @@ class UNet(nn.Module):
                 block = Residual(layers, before + skips.pop(), width, time)
                 self.decoder_block.append(nn.ModuleList([block, nn.Upsample(scale_factor=2, mode="nearest")]))
 
-        self.output = nn.Sequential(layers.GroupNorm(NORM_GROUPS, first), nn.SiLU(), layers.Conv2d(first, 3, 1))
+        self.output = nn.Sequential(
+            layers.GroupNorm(NORM_GROUPS, first), nn.SiLU(inplace=True), layers.Conv2d(first, 3, 1)
+        )
 
     def forward(self, x, t):
         """x (B, 7, H, W) = noisy picture, line art, reference; H and W multiples of `reduction`."""
@@ -139,25 +141,33 @@ class TimeEmbedding(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two convolutions and a shortcut; the time vector, if there is one, is added between them."""
+    """Two convolutions and a shortcut; the time vector, if there is one, is added between them.
+
+    In place where nothing else needs a map: at full size, memory is what takes the time beside the convolutions.
+    """
 
     def __init__(self, layers, before, width, time, cbam=False):
         super().__init__()
         self.conv1 = nn.Sequential(
-            layers.GroupNorm(NORM_GROUPS, before), nn.SiLU(), layers.Conv2d(before, width, 3, padding=1)
+            layers.GroupNorm(NORM_GROUPS, before), nn.SiLU(inplace=True), layers.Conv2d(before, width, 3, padding=1)
         )
         self.time_emb = nn.Sequential(nn.SiLU(), layers.Linear(time, width))
         self.attention = nn.Sequential(CBAM(layers, width)) if cbam else nn.Identity()
         self.conv2 = nn.Sequential(
-            layers.GroupNorm(NORM_GROUPS, width), nn.SiLU(), nn.Dropout(0.0), layers.Conv2d(width, width, 3, padding=1)
+            layers.GroupNorm(NORM_GROUPS, width),
+            nn.SiLU(inplace=True),
+            nn.Dropout(0.0),
+            layers.Conv2d(width, width, 3, padding=1),
         )
         self.skip_connection = layers.Conv2d(before, width, 1) if before != width else nn.Identity()
 
     def forward(self, x, time):
         h = self.conv1(x)
         if time is not None:
-            h = h + self.time_emb(time)[..., None, None]
-        return self.conv2(self.attention(h)) + self.skip_connection(x)
+            h += self.time_emb(time)[..., None, None]
+        h = self.conv2(self.attention(h))
+        h += self.skip_connection(x)
+        return h
 
 
 class Attention(nn.Module):

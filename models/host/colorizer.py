@@ -7,6 +7,7 @@ import comfy.model_base
 import comfy.model_sampling
 import comfy.patcher_extension
 import comfy.supported_models_base
+import torch
 from comfy.ldm.modules.attention import optimized_attention
 
 from .. import keys
@@ -32,15 +33,21 @@ class PixelConfig(comfy.supported_models_base.BASE):
 
     model              its `PixelColorizer`
     kind               how its network is parameterised
-    predictions        names in PREDICTIONS that the loader may put in place of `kind`
+    prediction         the one of PREDICTIONS that it was published with
+    predictions        those that the loader may put in its place
+    multiple           of which the sides of the picture are
     colorize_defaults  what "auto" means in ColorizeSampler; size is the longer side in px
+    layout             of the weights on a CPU, in memory
     """
 
     unet_extra_config = ()
     latent_format = PixelFormat
     model = None
     kind = comfy.model_base.ModelType.EPS
+    prediction = "eps"
     predictions = ()
+    multiple = 1
+    layout = torch.contiguous_format
     colorize_defaults: ClassVar = {
         "size": 256,
         "steps": 20,

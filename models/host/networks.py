@@ -6,11 +6,11 @@ import comfy.ops
 
 from .. import registry
 from ..line import tiles
+from ..line.tiles import CPU_BUDGET
 from .loading import read, storage_dtype
 
 DTYPES = ("auto", "fp32", "fp16", "bf16")
-CPU_BUDGET = 7 << 28  # bytes that a network may use at a time beside its weights
-SHARE = 0.5  # of a GPU's free memory, likewise
+SHARE = 0.5  # of a GPU's free memory that a network may use at a time
 
 
 def load_network(path, dtype="auto"):

@@ -32,14 +32,14 @@ class LikenessModel(PixelColorizer):
         return as_planes(noise, line, on_paper(entry[keys.REFERENCE], entry.get(keys.REFERENCE_MASK)))
 
     def network_conds(self, line, reference):
-        carried = cache(lambda: self.diffusion_model.match(line, reference))
+        match = cache(lambda: self.diffusion_model.match(line, reference))
 
         def hint():
             cells = [-(-side // REDUCTION) for side in line.shape[-2:]]
-            return F.interpolate(carried(), cells, mode="bilinear")
+            return F.interpolate(match().carried, cells, mode="bilinear")
 
         return {
-            "guidance": CONDReduced(lambda: guidance(line, carried()), 1),
+            "guidance": CONDReduced(lambda: guidance(line, match()), 1),
             "hint": CONDReduced(hint, REDUCTION),
         }
 

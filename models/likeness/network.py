@@ -6,6 +6,8 @@ encoder. After Lee et al. 2020 (dense correspondence by attention) and Sun et al
 each other before they are compared).
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -14,13 +16,26 @@ from einops import rearrange
 from ..edm import UNet, sizes
 from ..layers import Layers
 from ..line import xdog
-from .spreading import spread
+from .election import dominant, elect
 
 MATCHED = 128  # px: pictures are compared at this side, or at the same area if they are not square
 HEADS, HEAD = 4, 32  # of the comparison
 COLOUR = 4  # of what a head carries: R, G, B in -1..1 and the mean of their squares, which tells how sure it is
 CARRIED = HEADS * HEAD
-GUIDANCE = 1 + COLOUR + 3  # line, what the first head carries, its colours spread between the lines
+GUIDANCE = 1 + COLOUR + 3  # line, what the first head carries, the colour that is voted for between the lines
+
+
+class Match(NamedTuple):
+    """What every place of a drawing finds in its reference, on the coarse map.
+
+    carried  what the heads carry over (B, CARRIED, h, w)
+    votes    the share of the first head's attention that falls on each colour of the palette (B, K, h, w)
+    palette  the reference's colours (B, K, 3) in -1..1
+    """
+
+    carried: torch.Tensor
+    votes: torch.Tensor
+    palette: torch.Tensor
 
 
 def config(state_dict):
@@ -29,14 +44,14 @@ def config(state_dict):
 
 
 class Likeness(UNet):
-    """F of a noisy picture (B, 3, H, W) of any size, given its noise level, `guidance`, and `match` as its hint."""
+    """F of a noisy picture (B, 3, H, W) of any size, given its noise level, `guidance`, and as hint what is carried."""
 
     def __init__(self, widths=(32, 64, 128, 208), detail=16, dtype=None, device=None, operations=nn):
         super().__init__(GUIDANCE, widths, detail, CARRIED, dtype, device, operations)
         self.matcher = Matcher(Layers(operations, dtype, device))
 
     def match(self, line, reference):
-        """What every place of the drawing finds, (B, CARRIED, h, w): once per picture, for every step of sampling.
+        """`Match`: once per picture, for every step of sampling.
 
         line (B, 1, H, W) with white = 1 and reference (B, 3, H', W'), 0..1, any sizes.
         """
@@ -47,17 +62,14 @@ class Likeness(UNet):
         return self.matcher(place(line), place(torch.cat([extract(reference), reference], dim=1)))
 
 
-def guidance(line, carried):
+def guidance(line, match):
     """What the network reads besides the noisy picture, (B, GUIDANCE, H, W) in -1..1.
 
-    line (B, 1, H, W) in 0..1, white = 1; carried as `Likeness.match` gives it.
+    line (B, 1, H, W) in 0..1, white = 1.
     """
-    found = F.interpolate(carried[:, :COLOUR].to(line), line.shape[-2:], mode="bilinear")
-    colour, squares = found.split([3, 1], dim=1)
-    with torch.no_grad():
-        doubt = (squares - colour.square().mean(1, keepdim=True)).clamp(min=0)
-        evened = spread(line, colour, doubt)
-    return torch.cat([2 * line - 1, found, evened], dim=1)
+    found = F.interpolate(match.carried[:, :COLOUR].to(line), line.shape[-2:], mode="bilinear")
+    votes = F.interpolate(match.votes.to(line), line.shape[-2:], mode="bilinear")
+    return torch.cat([2 * line - 1, found, elect(line, votes, match.palette.to(line))], dim=1)
 
 
 def extract(picture):
@@ -97,15 +109,21 @@ class Matcher(nn.Module):
     def forward(self, drawing, reference):
         wanted, offered = self.describe(drawing, reference)
         colour = F.avg_pool2d(reference[:, 1:4], 4)
-        colour = torch.cat([colour, colour.square().mean(1, keepdim=True)], dim=1)
         q, k, v = (
             rearrange(part, "b (n c) y x -> b n (y x) c", n=HEADS)
             for part in (self.query(wanted), self.key(offered), self.value(offered))
         )
-        colour = rearrange(colour, "b c y x -> b 1 (y x) c").expand(-1, HEADS, -1, -1)
         k = F.normalize(k, dim=-1)  # the length of q alone says how sure a place is
-        found = F.scaled_dot_product_attention(q, k, torch.cat([colour, v], dim=-1), scale=1.0)
-        return rearrange(found, "b n (y x) c -> b (n c) y x", y=wanted.shape[-2]), q[:, 0], k[:, 0]
+        cells = rearrange(colour, "b c y x -> b (y x) c")
+        told = torch.cat([cells, cells.square().mean(-1, keepdim=True)], dim=-1)[:, None].expand(-1, HEADS, -1, -1)
+        found = F.scaled_dot_product_attention(q, k, torch.cat([told, v], dim=-1), scale=1.0)
+        with torch.no_grad():
+            palette, member = dominant(cells)
+            votes = F.scaled_dot_product_attention(q[:, 0], k[:, 0], member.to(q), scale=1.0)
+        height = wanted.shape[-2]
+        carried = rearrange(found, "b n (y x) c -> b (n c) y x", y=height)
+        votes = rearrange(votes, "b (y x) c -> b c y x", y=height)
+        return Match(carried, votes, palette), q[:, 0], k[:, 0]
 
     def describe(self, *pictures):
         """Features (B, C, h/4, w/4) of both pictures, each knowing of the other."""

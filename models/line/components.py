@@ -5,8 +5,8 @@ import torch
 NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))  # the other four are these seen from the other side
 
 
-def components(ink):
-    """(number of each ink pixel's piece, number of pieces) of ink (H, W), bool; eight neighbours touch.
+def components(ink, neighbours=NEIGHBOURS):
+    """(number of each ink pixel's piece, number of pieces) of ink (H, W), bool; all eight neighbours touch, or some.
 
     Pixels are counted row by row; the numbers are those of `ink.nonzero()`.
     """
@@ -15,7 +15,7 @@ def components(ink):
     count = int(ink.sum())
     index[ink] = torch.arange(count, device=ink.device)
     first, second = [], []
-    for down, right in NEIGHBOURS:
+    for down, right in neighbours:
         a = index[: height - down, max(0, -right) : width - max(0, right)]
         b = index[down:, max(0, right) : width + min(0, right)]
         touching = (a >= 0) & (b >= 0)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from ..layers import pad_to_multiple
 from .norm import InstanceNorm, of_whole_pictures
 
+CPU_BUDGET = 7 << 28  # bytes that a network may use at a time on a CPU beside its weights
 MEASURED = 1024  # px, of the longer side of what stands for a whole picture that is too large for one pass
 
 

@@ -30,7 +30,7 @@ class Generator(nn.Module):
 
     dtypes = torch.float16, torch.bfloat16, torch.float32
     bytes_per_pixel = 1120  # in use at a time, fp32
-    layout = torch.contiguous_format
+    layout = torch.channels_last
 
     def __init__(self, widths=(16, 32, 64, 128, 256), places=False, dtype=None, device=None, operations=nn):
         super().__init__()
@@ -71,7 +71,9 @@ class Chain(nn.Module):
 
 
 def unit(layers, before, width, stride=1):
-    return Chain([layers.Conv2d(before, width, 3, stride=stride, padding=1, bias=False), nn.LeakyReLU(SLOPE)])
+    return Chain(
+        [layers.Conv2d(before, width, 3, stride=stride, padding=1, bias=False), nn.LeakyReLU(SLOPE, inplace=True)]
+    )
 
 
 class Encoder(nn.Module):

@@ -14,6 +14,7 @@ NODES = (
     *("LineartSnapToFlats", "LineartPalette", "LineartPaletteEdit", "LineartSheet", "LineartAnchor"),
     *("LineartInspector", "LineartSaveLayers"),
     *("ReferenceTokens", "LineartDDIM", "LineartAugmentedReference", "LineartNetworkLoader", "LineartCorrespondence"),
+    *("LineartCleanUp", "LineartSketch", "LineartSubjectMask"),
 )
 
 
@@ -68,7 +69,7 @@ def test_templates_are_served_with_their_pictures(host):
         assert Image.open(io.BytesIO(host.get(f"{address}.jpg"))).format == "JPEG"
 
 
-@pytest.mark.parametrize("workflow", [file.name for file in demo.WORKFLOWS.glob("*.json")])
+@pytest.mark.parametrize("workflow", [file.name for file in demo.WORKFLOWS.glob("scribble_*.json")])
 def test_the_shipped_workflows_colour_the_shipped_drawing(host, workflow):
     result = demo.run(host, workflow=workflow)
     line = Image.open(demo.WORKFLOWS / demo.LINE)
@@ -77,6 +78,18 @@ def test_the_shipped_workflows_colour_the_shipped_drawing(host, workflow):
     assert coloured.getchannel("S").getextrema()[1] > 100
     row = demo.panels(result)["demo"]
     assert row.size == (3 * line.width, line.height)
+
+
+def test_the_shipped_workflow_draws_lines_by_every_method(host, info):
+    source = demo.WORKFLOWS / "demo_color.png"
+    host.upload(source)
+    workflow = json.loads((demo.WORKFLOWS / "line_extraction.json").read_text("utf-8"))
+    titles = {str(part["id"]): part.get("title") for part in workflow["nodes"]}
+    outputs = host.prompt(graphs.from_workflow(workflow, info))
+    drawn = {titles[number]: picture(host, outputs, number).convert("L") for number in outputs}
+    assert len(drawn) == 10 and {one.size for one in drawn.values()} == {Image.open(source).size}
+    shares = {title: sum(one.histogram()[:128]) / (one.width * one.height) for title, one in drawn.items()}
+    assert not {title: share for title, share in shares.items() if not 0.005 < share < 0.9}
 
 
 def test_sampling_tells_its_progress_and_comes_out_at_the_drawings_size(host, graph, drawings):

@@ -107,6 +107,13 @@ def test_another_network_is_told(network):
         run(None, torch.rand(1, 9, 9, 3), torch.rand(1, 9, 9, 3))
 
 
+def test_a_file_that_lacks_keys_names_them(scft_weights, tmp_path):
+    short = {key: value.contiguous() for key, value in scft_weights.items() if key != "scft.W_k.weight"}
+    save_file(short, tmp_path / "short.safetensors")
+    with pytest.raises(ValueError, match=r"short\.safetensors.*1 missing: scft\.W_k\.weight"):
+        networks.load_network(str(tmp_path / "short.safetensors"))
+
+
 def test_a_colorizer_is_told(tiny_file):
     with pytest.raises(ValueError, match=r"no line art network but a colorizer \(diffusart\): load it with Color"):
         networks.load_network(tiny_file)

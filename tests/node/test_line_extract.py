@@ -66,8 +66,10 @@ def test_black_on_white_at_the_own_size(method, channels):
         torch.zeros(2, 9, 9, 3),
         torch.ones(1, 9, 9, 1),
         torch.full((1, 5, 7, 4), float("nan")),
+        torch.rand(1, 1, 700, 3, generator=torch.Generator().manual_seed(0)),
+        torch.rand(1, 700, 1, 2, generator=torch.Generator().manual_seed(0)),
     ],
-    ids=["1x1", "black", "white", "nan"],
+    ids=["1x1", "black", "white", "nan", "1xN", "Nx1"],
 )
 def test_odd_pictures_give_a_picture(method, image):
     lines, ink = run(image, method)
@@ -100,6 +102,11 @@ def test_light_lines_on_a_dark_ground_come_out_dark_on_white():
     assert torch.equal(run(1 - drawing(), "none")[0], run(drawing(), "none")[0])
     assert torch.equal(run(1 - drawing(), "none", invert="no")[0], 1 - drawing())
     assert torch.equal(run(drawing(), "none", invert="yes")[0], 1 - drawing())
+
+
+def test_more_than_8_bits_pass():
+    ramp = torch.linspace(0.4, 0.6, 1000).view(1, 10, 100, 1)
+    torch.testing.assert_close(run(ramp, "none")[0], ramp.expand(-1, -1, -1, 3), atol=1e-6, rtol=0)
 
 
 def test_transparency_is_paper():

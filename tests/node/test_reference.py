@@ -12,7 +12,7 @@ from lineart_colorize.models.host.loading import load_colorizer  # noqa: E402
 from lineart_colorize.nodes.colorize_sampler import ColorizeSampler  # noqa: E402
 from lineart_colorize.nodes.lineart_ddim import LineartDDIM  # noqa: E402
 from lineart_colorize.nodes.reference_tokens import ReferenceTokens  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from .test_sampling import sample  # noqa: E402
 
@@ -226,7 +226,7 @@ def test_strength_and_mask(picture):
     line, colours, mask = picture
     positive, negative = ReferenceTokens.execute(colours, strength=0.25, line=line).result
     assert torch.equal(positive[0][1][keys.REFERENCE_MASK], torch.full((1, 40, 44), 0.25))
-    assert negative[0][1][keys.REFERENCE].eq(1).all() and not negative[0][1][keys.REFERENCE_MASK].any()
+    assert not negative[0][1][keys.REFERENCE_MASK].any()
     assert positive[0][1].keys() == negative[0][1].keys()
     masked = ReferenceTokens.execute(colours, mask=mask).result[0][0][1]
     assert torch.equal(masked[keys.REFERENCE_MASK], mask)
@@ -257,6 +257,30 @@ def test_any_reference_gives_a_picture(anime, picture, shape, value):
 def test_the_drawing_as_its_own_reference(anime, picture):
     line = picture[0]
     assert colorize(anime, positive=ReferenceTokens.execute(line, line=line).result[0])[1].isfinite().all()
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_drawing_without_lines(anime, picture, value):
+    """White paper, or all ink."""
+    line = torch.full((1, 40, 44, 3), value)
+    image = colorize(anime, positive=ReferenceTokens.execute(picture[1], line=line).result[0])[1]
+    assert image.isfinite().all() and (value == 1 or image.eq(0).all())
+
+
+def test_a_file_that_lacks_keys_names_them(reference_file, tmp_path):
+    weights = load_file(reference_file)
+    del weights["denoise_fn.bottom_block.0.conv1.2.bias"]
+    save_file(weights, tmp_path / "short.safetensors")
+    with pytest.raises(ValueError, match=r"short\.safetensors.*1 missing: denoise_fn\.bottom_block\.0\.conv1\.2\.bias"):
+        load_colorizer(str(tmp_path / "short.safetensors"))
+
+
+@pytest.mark.parametrize("dtype", ["auto", "fp32"])
+def test_weights_lie_in_memory_as_a_cpu_wants_them(reference_file, dtype):
+    network = load_colorizer(reference_file, dtype)[0].model.diffusion_model
+    assert network.denoise_fn.output[2].weight.is_contiguous(memory_format=torch.channels_last)
+    deep = network.denoise_fn.bottom_block[0].conv1[2].weight
+    assert deep.is_contiguous(memory_format=torch.channels_last) and not deep.is_contiguous()
 
 
 def test_no_reference_is_told(anime, picture):

@@ -56,6 +56,26 @@ def test_an_unknown_choice_lists_what_there_is():
         graphs.lines(INFO, "a.png", "canny")
 
 
+def test_a_reference_joins_the_guidance():
+    kinds = ("ScribbleEncoder", "ColorizeModelLoader", "ColorizeSampler", "ReferenceTokens", "JoinImageWithAlpha")
+    info = {**INFO, **{kind: {"input": {}} for kind in kinds}}
+    strokes = graphs.colorize(info, "a.png", "m", scribble="s.png")
+    assert strokes["sampler"]["inputs"]["positive"] == ["guidance", 0] and "tokens" not in strokes
+    both = graphs.colorize(info, "a.png", "m", scribble="s.png", reference="r.png")
+    assert both["sampler"]["inputs"]["negative"] == ["tokens", 1]
+    assert both["tokens"]["inputs"]["positive"] == ["guidance", 0]
+    assert both["reference"]["inputs"] == {"image": ["opaque", 0], "alpha": ["opaque", 1]}
+
+
+def test_a_network_of_one_pass_has_its_own_graph():
+    correspondence = {"input": {"required": {"resolution": ["INT", {"default": 256}]}}}
+    info = {**INFO, "JoinImageWithAlpha": {"input": {}}, "LineartCorrespondence": correspondence}
+    graph = graphs.correspond(info, "a.png", "ours/scft.pth", "r.png")
+    assert graph["network"]["inputs"] == {"file": "ours/scft.pth"}
+    assert graph["sampler"]["inputs"]["resolution"] == 256 and graph["result"]["inputs"]["images"] == ["sampler", 0]
+    assert graphs.correspond(info, "a.png", "b", "r.png", 512)["sampler"]["inputs"]["resolution"] == 512
+
+
 def plug(name, link=None):
     return {"name": name, "link": link}
 

@@ -63,7 +63,7 @@ def test_a_forgotten_speck(drawing, painted):
 
 
 def test_a_speck_in_the_colour_of_its_own_region_is_no_gap(drawing):
-    picture, _, labels, ink = drawing
+    _, _, labels, ink = drawing
     ink[:, 20:40] = 1
     ink[18:22, 28:31] = 0  # further from all other paper than one looks
     labels[18:22, 28:31] = 2

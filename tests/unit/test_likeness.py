@@ -5,8 +5,8 @@ import pytest
 import torch
 from lineart_colorize.models import registry, tps
 from lineart_colorize.models.geodesic.network import GeodesicUNet
+from lineart_colorize.models.likeness.election import COLOURS, dominant, elect
 from lineart_colorize.models.likeness.network import CARRIED, HEAD, Likeness, config, extract, guidance
-from lineart_colorize.models.likeness.spreading import spread
 from lineart_colorize.training.canvas import Canvas
 from lineart_colorize.training.characters import begin, pair
 from lineart_colorize.training.curves import Pose
@@ -29,9 +29,9 @@ def network():
 @torch.no_grad()
 def test_any_drawing_meets_any_reference(network, size):
     line, reference = torch.rand(2, 1, *size), torch.rand(2, 3, 70, 20)
-    carried = network.match(line, reference)
-    assert carried.shape[:2] == (2, CARRIED)
-    output = network(torch.randn(2, 3, *size), torch.zeros(2), guidance(line, carried), carried)
+    match = network.match(line, reference)
+    assert match.carried.shape[:2] == (2, CARRIED) and match.votes.shape[1] == match.palette.shape[1]
+    output = network(torch.randn(2, 3, *size), torch.zeros(2), guidance(line, match), match.carried)
     assert output.shape == (2, 3, *size) and output.isfinite().all()
 
 
@@ -40,28 +40,34 @@ def test_each_head_carries_colours_of_the_reference(network):
     """Weighted means of the reference's colours lie between its extremes; of one colour they are that colour."""
     line = torch.rand(1, 1, 64, 64)
     reference = torch.rand(1, 3, 64, 64)
-    colours = network.match(line, reference).unflatten(1, (-1, HEAD))[:, :, :3]
+    colours = network.match(line, reference).carried.unflatten(1, (-1, HEAD))[:, :, :3]
     low, high = (2 * reference - 1).aminmax()
     assert colours.min() >= low - 1e-5 and colours.max() <= high + 1e-5
-    flat = network.match(line, torch.full((1, 3, 64, 64), 0.75)).unflatten(1, (-1, HEAD))
+    flat = network.match(line, torch.full((1, 3, 64, 64), 0.75)).carried.unflatten(1, (-1, HEAD))
     torch.testing.assert_close(flat[:, :, :3], torch.full_like(flat[:, :, :3], 0.5))
     torch.testing.assert_close(flat[:, :, 3], torch.full_like(flat[:, :, 3], 0.25))
 
 
-def test_colours_even_out_between_the_lines_and_not_across():
+def test_the_majority_wins_on_each_side_of_a_line():
     line = torch.ones(1, 1, 48, 64)
     line[..., 30:32] = 0
-    colour = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0)) * 0.2
-    colour[:, 0, :, 31:] += 0.8
-    doubt = torch.zeros(1, 1, 48, 64)
-    doubt[..., :10, :] = 1
-    colour[:, 2, :10] = 1
-    evened = spread(line, colour, doubt)
-    left, right = evened[..., :30], evened[..., 32:]
-    assert left[:, 0].max() < 0.2 and right[:, 0].min() > 0.8, "the line holds"
-    assert left[:, 1].std() < 0.3 * colour[:, 1, :, :30].std(), "even on each side"
-    assert evened[:, 2, 12:, :30].mean() < 0.3, "doubtful colours have little say"
-    torch.testing.assert_close(spread(line.mT, colour.mT, doubt.mT).mT, evened, atol=0.1, rtol=0)
+    votes = torch.zeros(1, 3, 48, 64)
+    votes[:, 0, :, :31], votes[:, 1, :, 31:], votes[:, 2] = 0.6, 0.7, 0.3
+    votes[:, :2, 24:26] = 0  # a few dissent
+    palette = torch.tensor([[[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1]]])
+    colour = elect(line, votes, palette)
+    assert colour[:, 0, :, :28].min() > 0 and colour[:, 1, :, 34:].min() > 0
+    assert colour[:, 0, :, 34:].max() < -0.9 and colour[:, 1, :, :28].max() < -0.9, "the line holds"
+    torch.testing.assert_close(elect(line.mT, votes.mT, palette).mT, colour, atol=0.1, rtol=0)
+
+
+def test_dominant_colours_are_those_of_the_picture():
+    colours = torch.rand(COLOURS, 3, generator=torch.Generator().manual_seed(0))
+    cells = colours.repeat(9, 1)[torch.randperm(9 * COLOURS)][None]
+    palette, member = dominant(cells)
+    torch.testing.assert_close(member @ palette, cells)
+    palette, member = dominant(torch.full((1, 40, 3), 0.3))
+    torch.testing.assert_close(member @ palette, torch.full((1, 40, 3), 0.3))
 
 
 def test_files_tell_the_two_shipped_networks_apart(network):

@@ -100,7 +100,7 @@ def test_a_half_written_result_never_has_the_name_of_a_result(tmp_path, monkeypa
 
 @pytest.mark.parametrize(
     ("extra", "words"),
-    [(["--reference", "photo.png"], "--scribble instead"), (["--scribble", "missing"], "No such file")],
+    [(["--reference", "missing"], "No such file"), (["--scribble", "missing"], "No such file")],
 )
 def test_guidance_that_cannot_be_used_is_said_before_anything_starts(drawings, tmp_path, capsys, extra, words):
     with pytest.raises(SystemExit):

@@ -115,5 +115,5 @@ def test_any_number_of_regions(known, new):
 
 def test_ten_thousand_regions_are_told():
     labels = np.arange(1, 10001, dtype=np.int32).reshape(100, 100)
-    with pytest.raises(ValueError, match="10000 regions and the sheet 10000.*raise `area`"):
+    with pytest.raises(ValueError, match=r"10000 regions and the sheet 10000.*raise `area`"):
         sheet.transfer(labels, [(labels, np.arange(10000))])

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from lineart_colorize.training import commands, sheets
+from lineart_colorize.cli import evaluate
+from lineart_colorize.training import sheets
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,6 @@ def test_matching_beats_the_nearest_place():
 
 
 def test_the_command_writes_the_table(tmp_path, capsys):
-    assert commands.evaluate(["sheet", "--count", "1", "--out", str(tmp_path)]) == 0
+    assert evaluate.main(["sheet", "--count", "1", "--out", str(tmp_path)]) == 0
     assert "| ours |" in capsys.readouterr().out
     assert json.loads((tmp_path / "sheet.json").read_text())["3 drawings"]["ours"]["regions right"] > 0.5
