@@ -10,13 +10,15 @@ def main(arguments):
         epilog="run.py evaluate NAME --help tells more.",
         add_help=not arguments or arguments[0].startswith("-"),
     )
-    parser.add_argument("name", choices=["scribble", "reference", "flats"], help="what the colours come from")
+    parser.add_argument("name", choices=["scribble", "reference", "flats", "sheet"], help="what the colours come from")
     name = parser.parse_known_args(arguments[:1])[0].name
-    # these need torch, which a bare Python that asks for --help may lack; flats need SciPy as well
+    # these need torch, which a bare Python that asks for --help may lack; flats and sheets need SciPy as well
     if name == "flats":
-        from ..training import flat_evaluation
-
-        return flat_evaluation.main(arguments[1:])
-    from ..training import commands, reference_command
-
-    return {"scribble": commands, "reference": reference_command}[name].evaluate(arguments[1:])
+        from ..training import flat_evaluation as command
+    elif name == "sheet":
+        from ..training import sheets as command
+    elif name == "reference":
+        from ..training import reference_command as command
+    else:
+        from ..training import commands as command
+    return command.evaluate(arguments[1:])

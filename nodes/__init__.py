@@ -4,6 +4,7 @@ from ..models.host import folders
 from .colorize_model_loader import ColorizeModelLoader
 from .colorize_sampler import ColorizeSampler
 from .line_extract import LineExtract
+from .lineart_anchor import LineartAnchor
 from .lineart_augmented_reference import LineartAugmentedReference
 from .lineart_clean_up import LineartCleanUp
 from .lineart_correspondence import LineartCorrespondence
@@ -11,10 +12,16 @@ from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
 from .lineart_flat_color import LineartFlatColor
 from .lineart_guider import LineartGuider
+from .lineart_inspector import LineartInspector
 from .lineart_network_loader import LineartNetworkLoader
+from .lineart_palette import LineartPalette
+from .lineart_palette_edit import LineartPaletteEdit
 from .lineart_reference_options import LineartReferenceOptions
 from .lineart_regions import LineartRegionsNode
+from .lineart_save_layers import LineartSaveLayers
+from .lineart_sheet import LineartSheet
 from .lineart_sketch import LineartSketch
+from .lineart_snap_to_flats import LineartSnapToFlats
 from .lineart_subject_mask import LineartSubjectMask
 from .lineart_text_heat_map import LineartTextHeatMap
 from .lineart_text_manipulation import LineartTextManipulation
@@ -39,6 +46,13 @@ NODES = [
     LineartCorrespondence,
     LineartFinish,
     LineartAugmentedReference,
+    LineartSnapToFlats,
+    LineartPalette,
+    LineartPaletteEdit,
+    LineartSheet,
+    LineartAnchor,
+    LineartInspector,
+    LineartSaveLayers,
     LineartRegionsNode,
     LineartFlatColor,
 ]

@@ -10,6 +10,9 @@ NEGATIVE = "The same for the negative side. It gets the drawing without guidance
 TOKENS = "Positive of ReferenceTokens with a CLIP_VISION connected."
 TEXT_CLIP = "CLIP ViT-H from CLIPLoader, the one whose CLIP_VISION saw the reference."
 
+REGIONS = "Regions of the same drawing, from LineartRegions."
+PALETTE = "Paints, from LineartPalette."
+
 LineartNetwork = io.Custom("LINEART_NETWORK")  # a ModelPatcher of a one-pass network
 LineartRegions = io.Custom("LINEART_REGIONS")  # models.flats.regions.Regions
 

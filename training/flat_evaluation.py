@@ -101,7 +101,7 @@ def scores(case, out):
     }
 
 
-def main(arguments):
+def evaluate(arguments):
     parser = argparse.ArgumentParser(
         prog="run.py evaluate flats",
         description="Share of exactly coloured pixels against baselines, by width of the gaps and style of the lines.",
@@ -110,11 +110,11 @@ def main(arguments):
     parser.add_argument("--count", type=int, default=4, help="pictures for each row [%(default)s]")
     parser.add_argument("--size", type=int, default=512, help="side in px; gaps are up to 16 px wide [%(default)s]")
     options = parser.parse_args(arguments)
-    evaluate(options.count, options.size, options.out)
+    measure(options.count, options.size, options.out)
     return 0
 
 
-def evaluate(count, size, out):
+def measure(count, size, out):
     """Prints and keeps the table; returns {style: {gap: {method: {measure: mean}}}}."""
     out.mkdir(parents=True, exist_ok=True)
     text = f"{count} pictures of {size} px, default settings: pixels (regions) in exactly the colour they have\n\n"

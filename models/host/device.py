@@ -2,6 +2,7 @@
 
 import comfy.model_management
 import comfy.utils
+import torch
 
 
 def compute_device():
@@ -17,6 +18,11 @@ def intermediate_device():
 def on_device(function, *images):
     """function(*images) computed where the work is done, its result where the next node looks for it."""
     return function(*(image.to(compute_device()) for image in images)).to(intermediate_device())
+
+
+def handed_on(*results):
+    """Results of a node whose work was done on the CPU: pictures where the next node looks for them."""
+    return [one.to(intermediate_device()) if isinstance(one, torch.Tensor) else one for one in results]
 
 
 def progress_bar(total):

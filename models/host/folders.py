@@ -5,6 +5,8 @@ from pathlib import Path
 
 import folder_paths
 
+from ..flats.palette_files import ENDINGS
+
 OURS = "lineart_colorize"
 FOLDERS = (OURS, "diffusion_models", "checkpoints")
 SHIPPED = Path(__file__).resolve().parents[2] / "weights"
@@ -30,3 +32,26 @@ def locate(file):
         places = ", ".join(f"models/{folder}" for folder in FOLDERS)
         raise ValueError(f"The colorizer file {file} is not there. Files belong in one of {places}.")
     return path
+
+
+def list_palettes():
+    """The palette files in the host's input folder."""
+    folder = Path(folder_paths.get_input_directory())
+    return sorted(file.name for file in folder.glob("*") if file.suffix.lower() in ENDINGS)
+
+
+def locate_palette(file):
+    """Path of a palette as `list_palettes` names it."""
+    path = Path(folder_paths.get_annotated_filepath(file))
+    if not path.is_file():
+        raise ValueError(
+            f"The palette {file} is not there. Palettes ({', '.join(ENDINGS)}) belong in ComfyUI's input folder."
+        )
+    return path
+
+
+def output_stem(prefix, height, width):
+    """Where to write the next numbered file of that name in the host's output folder, without its ending."""
+    output = folder_paths.get_output_directory()
+    folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, output, width, height)
+    return Path(folder) / f"{name}_{number:05}_"

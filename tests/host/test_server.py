@@ -12,6 +12,8 @@ from PIL import Image
 NODES = (
     *("ColorizeModelLoader", "LineExtract", "ScribbleEncoder", "ColorizeSampler", "LineartFinish"),
     *("LineartRegions", "LineartFlatColor"),
+    *("LineartSnapToFlats", "LineartPalette", "LineartPaletteEdit", "LineartSheet", "LineartAnchor"),
+    *("LineartInspector", "LineartSaveLayers"),
     *("ReferenceTokens", "LineartDDIM", "LineartAugmentedReference", "LineartNetworkLoader", "LineartCorrespondence"),
     *("LineartCleanUp", "LineartSketch", "LineartSubjectMask"),
 )

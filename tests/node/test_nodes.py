@@ -78,6 +78,25 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
         ],
         ["lines", "ink", "blue", "red"],
     ),
+    "LineartSnapToFlats": (
+        ["image", "line", "regions", "palette", "register", "reject", "merge", "shading"],
+        ["IMAGE", "flats", "shaded", "unsure", "palette", "report"],
+    ),
+    "LineartPalette": (["source", "image", "mask"], ["palette", "swatches"]),
+    "LineartPaletteEdit": (
+        ["palette", "changes", "hue", "chroma", "lightness", "light", "flats"],
+        ["palette", "swatches", "flats"],
+    ),
+    "LineartSheet": (
+        ["line", "sheet", "sheet_line", "regions", "sheet_regions", "palette", "sure"],
+        ["IMAGE", "flats", "unsure", "report"],
+    ),
+    "LineartAnchor": (["model", "flats", "regions", "strength", "resolution", "vae", "line"], ["MODEL", "LATENT"]),
+    "LineartInspector": (
+        ["image", "line", "regions", "mask", "palette", "tiny"],
+        ["IMAGE", "mended", "mask", "unpainted", "leaks", "gaps", "report"],
+    ),
+    "LineartSaveLayers": (["flats", "line", "filename_prefix", "format", "shaded", "palette"], ["files"]),
     "LineartRegions": (["line", "gap", "area", "masks"], ["regions", "labels", "masks"]),
     "LineartFlatColor": (["line", "scribble", "strokes", "mask_is", "mask", "regions"], ["IMAGE", "flats"]),
 }

@@ -145,7 +145,7 @@ def test_the_table_of_figures(tmp_path, monkeypatch):
     monkeypatch.setattr(flat_evaluation, "STYLES", ("pencil",))
     monkeypatch.setattr(flat_evaluation, "GAPS", (0, 6))
     monkeypatch.setattr(flat_evaluation, "METHODS", {"flood": flat_evaluation.flood_fill, "ours": flat_evaluation.ours})
-    rows = flat_evaluation.evaluate(1, 128, tmp_path)["pencil"]
+    rows = flat_evaluation.measure(1, 128, tmp_path)["pencil"]
     assert "| pencil | 6 px |" in (tmp_path / "flats.md").read_text("utf-8")
     assert rows[6]["ours"]["pixels"] > max(0.9, rows[6]["flood"]["pixels"])
     assert all(rows[gap]["ours"]["unpainted"] == rows[gap]["ours"]["ink changed"] == 0 for gap in rows)

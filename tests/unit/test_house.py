@@ -21,7 +21,7 @@ MAY_IMPORT = {
 HOST = {"comfy", "comfy_execution", "comfy_extras", "folder_paths", "latent_preview", "node_helpers"}
 HOST |= {"execution", "server", "nodes"}
 STANDARD_ONLY = ("run.py", "cli/setup.py")
-DISTRIBUTIONS = {"open_clip": "open_clip_torch"}  # where the import has another name
+DISTRIBUTIONS = {"open_clip": "open_clip_torch", "PIL": "pillow", "psd_tools": "psd-tools"}  # imports of another name
 
 
 def project_files():

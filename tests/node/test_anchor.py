@@ -1,0 +1,136 @@
+"""The anchor in the host: a colorizer of pixels and a small Stable Diffusion under stock samplers."""
+
+import pytest
+import torch
+
+comfy_sample = pytest.importorskip("comfy.sample", reason="needs ComfyUI: set COMFYUI_PATH")
+import comfy.model_base  # noqa: E402
+import comfy.model_patcher  # noqa: E402
+import comfy.sd  # noqa: E402
+import comfy.supported_models  # noqa: E402
+from lineart_colorize.models.flats.colour import decode  # noqa: E402
+from lineart_colorize.models.host.anchoring import anchored  # noqa: E402
+
+UNET = {
+    "image_size": 32,
+    "in_channels": 4,
+    "out_channels": 4,
+    "model_channels": 32,
+    "num_res_blocks": [1, 1],
+    "channel_mult": [1, 2],
+    "transformer_depth": [1, 1],
+    "transformer_depth_output": [1, 1, 1, 1],
+    "transformer_depth_middle": 1,
+    "context_dim": 16,
+    "num_heads": 2,
+    "use_spatial_transformer": True,
+    "legacy": False,
+}
+
+
+@pytest.fixture(scope="module", params=["SD15", "SDXL"])
+def stable_diffusion(request):
+    """A tiny random UNet as the host's own SD 1.5, or as SDXL."""
+    torch.manual_seed(0)
+    extra = (
+        {"adm_in_channels": 2816, "num_classes": "sequential", "model_channels": 64} if request.param == "SDXL" else {}
+    )
+    config = getattr(comfy.supported_models, request.param)({**UNET, **extra})
+    kind = getattr(comfy.model_base, "SDXL" if extra else "BaseModel")
+    model = kind(config, comfy.model_base.ModelType.EPS, device="cpu")
+    for parameter in model.diffusion_model.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    return comfy.model_patcher.ModelPatcher(model, torch.device("cpu"), torch.device("cpu"))
+
+
+class CellVAE:
+    """Encodes as Stable Diffusion's does, as far as sizes go: four channels of every 8 x 8 pixels."""
+
+    def encode(self, image):
+        cells = torch.nn.functional.avg_pool2d(image.movedim(-1, 1) * 2 - 1, 8)
+        return torch.cat([cells, cells.mean(1, keepdim=True)], dim=1)
+
+
+@pytest.fixture
+def drawing():
+    """Labels, flats and line of two regions, 128 x 160."""
+    labels = torch.ones(1, 128, 160, dtype=torch.int32)
+    labels[:, :, 83:] = 2
+    flats = decode(torch.tensor([0xD0A060, 0x3050A0]))[labels.long() - 1]
+    line = torch.ones(1, 128, 160, 3)
+    line[:, :, 82:84] = 0
+    return labels, flats, line
+
+
+def sample(model, latent, positive, steps=3, sampler="euler", denoise=0.6):
+    noise = comfy_sample.prepare_noise(latent, 3)
+    return comfy_sample.sample(
+        model,
+        noise,
+        steps,
+        2.0,
+        sampler,
+        "normal",
+        positive,
+        positive,
+        latent,
+        denoise=denoise,
+        disable_pbar=True,
+        seed=3,
+    )
+
+
+def missed(samples, held, model):
+    """How far each region's chroma is from the flats'."""
+    if hasattr(model, "process_in"):
+        samples = model.process_in(samples)
+    return (held._chroma_means(samples, *held._cells(samples)) - held.targets)[:, 1:].abs().max()
+
+
+def test_stable_diffusion_keeps_the_chroma_of_every_region(stable_diffusion, drawing):
+    labels, flats, line = drawing
+    model, latent = anchored(stable_diffusion, flats, labels, CellVAE(), line)
+    held = model.model_options["sampler_post_cfg_function"][-1]
+    assert latent["samples"].shape == (1, 4, 16, 20)
+    positive = [[torch.randn(1, 7, 16), {"pooled_output": torch.zeros(1, 1280)}]]
+    space = model.get_model_object("latent_format")
+    free, kept = (sample(one, latent["samples"], positive) for one in (stable_diffusion, model))
+    assert missed(kept, held, space) < 1e-4 < 100 * missed(free, held, space)
+    assert missed(free, held, space) > 0.01
+    second = sample(model, torch.nn.functional.interpolate(kept, (24, 30)), positive, sampler="dpmpp_2m")
+    assert second.shape == (1, 4, 24, 30) and missed(second, held, space) < 1e-3
+
+
+def test_a_colorizer_of_pixels_needs_no_vae(model, drawing):
+    labels, flats, line = drawing
+    patched, latent = anchored(model, flats, labels, None, line, resolution=80)
+    assert latent["samples"].shape == (1, 3, 64, 80)
+    assert latent["samples"].amin() < -0.5 and latent["samples"].amax() <= 1
+    from lineart_colorize.nodes.scribble_encoder import ScribbleEncoder
+
+    positive = ScribbleEncoder.execute(line=line).result[0]
+    held = patched.model_options["sampler_post_cfg_function"][-1]
+    free, kept = (sample(one, latent["samples"], positive) for one in (model, patched))
+    assert missed(kept, held, None) < 1e-4 and missed(free, held, None) > 0.01
+    assert len(model.model_options["sampler_post_cfg_function"]) == 1, "the model itself stays as it was"
+
+
+def test_a_colorizer_samples_at_its_trained_size(model, drawing):
+    labels, flats, _ = drawing
+    assert anchored(model, flats, labels)[1]["samples"].shape == (1, 3, 205, 256)
+
+
+def test_a_missing_vae_is_told(stable_diffusion, drawing):
+    labels, flats, _ = drawing
+    with pytest.raises(ValueError, match="connect the VAE that belongs to it"):
+        anchored(stable_diffusion, flats, labels)
+
+
+def test_the_node_gives_a_held_model_and_the_flats_as_a_latent(model, drawing):
+    from lineart_colorize.models.flats.regions import regions
+    from lineart_colorize.nodes.lineart_anchor import LineartAnchor
+
+    _, flats, line = drawing
+    held, latent = LineartAnchor.execute(model, flats, regions(line), line=line, resolution=64).result
+    assert latent["samples"].shape == (1, 3, 51, 64)
+    assert held.model_options["sampler_post_cfg_function"][-1].count == 3
