@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from ..models.animediffusion import diffusion
 from ..models.image import resize
 from ..models.registry import KINDS, find, identify, unwrap
 from ..models.scft.correspondence import working_size
@@ -63,7 +64,10 @@ def run(colorize, network, device, line, reference):
 
 def animediffusion(network, line, reference):
     """Ten steps of stochastic DDIM, as published."""
-    return (sampling.animediffusion(network, 2 * line - 1, 2 * reference - 1) + 1) / 2
+    generator = torch.Generator().manual_seed(0)
+    noise, *noises = torch.randn(1 + diffusion.STEPS, *reference.shape, generator=generator).to(reference)
+    *_, picture = diffusion.ddim(network, noise, 2 * line - 1, 2 * reference - 1, network.gammas, noises)
+    return (picture + 1) / 2
 
 
 def likeness(network, line, reference):

@@ -49,8 +49,9 @@ class Likeness(nn.Module):
         noise = normal(picture, generator)
         match, query, key = self.network.compare((line + 1) / 2, (reference + 1) / 2)
         found = match.carried
-        wanted = F.interpolate(picture, found.shape[-2:], mode="area")
-        wanted_tags, offered_tags = (tag[..., 2::4, 2::4].flatten(2).mT for tag in tags)  # one for each cell
+        cells = found.shape[-2:]
+        wanted = F.interpolate(picture, cells, mode="area")
+        wanted_tags, offered_tags = (F.interpolate(tag, cells, mode="nearest-exact").flatten(2).mT for tag in tags)
         some = torch.randperm(query.shape[1], generator=generator)[: query.shape[1] // 4]
         guidance = likeness.guidance((line + 1) / 2, match)
         return {

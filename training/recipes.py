@@ -45,8 +45,8 @@ def likeness(options):
         pairs = pictures(options.out, options.drawings, options.size, 0, characters.pair, characters.PLANES)
     cases = partial(matched_batch, scenes, pairs)
     line, reference, _, _, truth = cases(4, options.seed, SHEET)
-    show = reference_sheet(lambda _: (line, reference, truth), partial(sampling.colorize_after, steps=1))
-    weights = go(options, [part], partial(cases, options.batch, options.seed), show).weights()
+    show = reference_sheet(lambda _: (line, reference, truth), colorizers.likeness)
+    weights = go(options, [part], partial(cases, options.batch, options.seed), show, decay=0.995).weights()
     return {name: tensor.half() for name, tensor in weights.items()}
 
 

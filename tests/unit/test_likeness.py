@@ -15,6 +15,8 @@ from lineart_colorize.training.losses import match_loss
 from lineart_colorize.training.objectives import Likeness as Objective
 from lineart_colorize.training.palette import Style
 from lineart_colorize.training.references import bend, matched_batch, place_tags, posed
+from lineart_colorize.training.train import train
+from safetensors.torch import load_file
 
 TINY = {"widths": (8, 16), "detail": 8}
 
@@ -160,3 +162,10 @@ def test_a_few_steps_lower_every_loss(network):
         optimizer.step()
         history.append({name: loss.item() for name, loss in losses.items()})
     assert all(history[-1][name] < history[0][name] for name in ("picture", "carried", "matched"))
+
+
+def test_a_smoke_run_writes_a_file_that_is_recognised(tmp_path):
+    assert train(["likeness", "--smoke", "--drawings", "4", "--out", str(tmp_path)]) == 0
+    weights = load_file(tmp_path / "likeness_reference.safetensors")
+    assert registry.identify(weights).system == "likeness"
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
