@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 
 from .animediffusion import network as animediffusion
+from .colorizediffusion_xl import tagger
 from .diffusart import network as diffusart
 from .geodesic import network as geodesic
 from .line import anime2sketch, isnet, manga, realistic, sketchkeras
@@ -25,6 +26,7 @@ NETWORKS = {
     "manga": (manga.config, manga.MangaLines),
     "realistic": (realistic.config, realistic.RealisticLines),
     "isnet": (isnet.config, isnet.ISNet),
+    "tagger": (tagger.config, tagger.Tagger),
 }
 
 KINDS = {  # what a file may be -> (its systems, the node that loads them)

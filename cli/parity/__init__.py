@@ -29,6 +29,7 @@ SYSTEMS = {  # prefix of the file's base name -> module
     "diffusart": ".diffusart",
     "animediffusion": ".animediffusion",
     "scft_lee2020": ".scft_lee2020",
+    "colorizediffusion_xl": ".colorizediffusion_xl",
 }
 INPUTS = ("weights/*", "in/*", "*WRONG*")
 TOLERANCE = 1e-4
