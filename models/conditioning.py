@@ -3,6 +3,7 @@
 import torch
 
 from . import keys
+from .image import repeat_batch
 
 
 def blank():
@@ -15,9 +16,65 @@ def with_values(conditioning, values):
     return [[tokens, {**entry, **values}] for tokens, entry in conditioning]
 
 
+def with_options(conditioning, **numbers):
+    """A copy in which every entry's options hold these numbers too."""
+    return [
+        [tokens, {**entry, keys.OPTIONS: {**entry.get(keys.OPTIONS, {}), **numbers}}] for tokens, entry in conditioning
+    ]
+
+
+def with_tokens(conditioning, tokens, whole, append=False):
+    """A copy with the tokens (B, n, C) of m references, whose whole pictures' are (B, m, C), in place of others.
+
+    append  keep tokens of references that are there already, behind the new ones
+    The words of a prompt go to ControlNets, which understand no tokens of pictures.
+    """
+    guided = []
+    for old, entry in conditioning:
+        known = keys.REFERENCE_WHOLE in entry
+        values = {**entry, keys.REFERENCE_WHOLE: whole}
+        if not known and not values.pop(keys.EMPTY, False):
+            values.setdefault("cross_attn_controlnet", old)
+        if known and append:
+            values[keys.REFERENCE_WHOLE] = prepend(entry[keys.REFERENCE_WHOLE], whole)
+        guided.append([prepend(old, tokens) if known and append else tokens, values])
+    return guided
+
+
+def prepend(tokens, more):
+    batch = max(len(tokens), len(more))
+    return torch.cat([repeat_batch(more, batch), repeat_batch(tokens, batch)], dim=1)
+
+
+def reference_of(conditioning):
+    """The reference (B, H, W, 3) that a conditioning shows and its tokens (B, n, C); ValueError if there are none."""
+    for tokens, entry in conditioning:
+        if keys.REFERENCE_WHOLE in entry:
+            tokens = tokens.unflatten(1, (entry[keys.REFERENCE_WHOLE].shape[1], -1))[:, 0]
+            return repeat_batch(entry[keys.REFERENCE], len(tokens)), tokens
+    raise ValueError(
+        "There are no tokens of a reference in the conditioning: connect CLIPVisionLoader to clip_vision of "
+        "ReferenceTokens, and its output positive here."
+    )
+
+
+def with_moved_tokens(conditioning, move):
+    """A copy whose references' tokens went through `move`: (B, m, n, C) of m references and (B, m, 1, C) of the whole
+    pictures in and out."""
+    moved = []
+    for tokens, entry in conditioning:
+        if keys.REFERENCE_WHOLE in entry:
+            whole = entry[keys.REFERENCE_WHOLE]
+            tokens, whole = move(tokens.unflatten(1, (whole.shape[1], -1)), whole[:, :, None])
+            tokens, entry = tokens.flatten(1, 2), {**entry, keys.REFERENCE_WHOLE: whole[:, :, 0]}
+        moved.append([tokens, entry])
+    return moved
+
+
 def without_guidance(conditioning):
     """The opposite of a guided conditioning: same drawing, same keys, no strokes, a white reference, no tokens."""
-    nothing = {keys.SCRIBBLE: 0, keys.SCRIBBLE_MASK: 0, keys.REFERENCE: 1, keys.REFERENCE_MASK: 0}
+    nothing = dict.fromkeys((keys.SCRIBBLE, keys.SCRIBBLE_MASK, keys.REFERENCE_MASK, keys.REFERENCE_WHOLE), 0)
+    nothing[keys.REFERENCE] = 1
     return [
         [
             torch.zeros_like(tokens),

@@ -1,4 +1,6 @@
-"""What of a reference picture counts."""
+"""What of a reference picture counts, and how networks that see squares get to see it."""
+
+import torch.nn.functional as F
 
 from .image import repeat_batch, resize, rgb
 
@@ -14,3 +16,23 @@ def read_reference(reference, mask=None):
     mask = resize(mask.nan_to_num(0)[..., None].to(reference), *reference.shape[1:3])[..., 0].clamp(0, 1)
     batch = max(len(reference), len(mask))
     return repeat_batch(reference, batch), repeat_batch(mask, batch)
+
+
+def on_white(picture, mask):
+    """A picture (B, H, W, C) with white paper where its mask (B, H, W, 1) is 0."""
+    return picture * mask + (1 - mask)
+
+
+def widen(picture, scale, fill=1.0):
+    """A picture (B, H, W, C) in the middle of one of the same height and scale times its width; margins are `fill`."""
+    width = picture.shape[2]
+    more = int(width * scale) - width
+    return F.pad(picture, (0, 0, more // 2, more - more // 2), value=fill)
+
+
+def squash(image, side):
+    """IMAGE (B, H, W, C) as (B, C, side, side), proportions lost; values overshoot 0..1 a little.
+
+    ColorizeDiffusion's way. What torch makes of align_corners together with antialias is what the models learned from.
+    """
+    return F.interpolate(image.movedim(-1, 1).float(), (side, side), mode="bicubic", align_corners=True, antialias=True)

@@ -11,6 +11,8 @@ from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
 from .lineart_network_loader import LineartNetworkLoader
 from .lineart_subject_mask import LineartSubjectMask
+from .lineart_text_heat_map import LineartTextHeatMap
+from .lineart_text_manipulation import LineartTextManipulation
 from .reference_tokens import ReferenceTokens
 from .scribble_encoder import ScribbleEncoder
 
@@ -22,6 +24,8 @@ NODES = [
     LineartSubjectMask,
     ScribbleEncoder,
     ReferenceTokens,
+    LineartTextManipulation,
+    LineartTextHeatMap,
     ColorizeSampler,
     LineartDDIM,
     LineartCorrespondence,

@@ -1,8 +1,10 @@
 from comfy_api.latest import io
 
 from ..models import keys
-from ..models.conditioning import blank, with_values, without_guidance
-from ..models.reference import read_reference
+from ..models.colorizediffusion.tokens import CONCATENATED, EACH, SEVERAL, combine, read_weights
+from ..models.conditioning import blank, with_options, with_tokens, with_values, without_guidance
+from ..models.host import clip
+from ..models.reference import on_white, read_reference, widen
 from .common import LINE, NEGATIVE, POSITIVE, ROOT
 
 
@@ -39,6 +41,39 @@ class ReferenceTokens(io.ComfyNode):
                 io.Image.Input("line", optional=True, tooltip=LINE),
                 io.Conditioning.Input("positive", optional=True, tooltip=POSITIVE),
                 io.Conditioning.Input("negative", optional=True, tooltip=NEGATIVE),
+                io.ClipVision.Input(
+                    "clip_vision",
+                    optional=True,
+                    tooltip="CLIP ViT-H from CLIPVisionLoader: ColorizeDiffusion sees the reference through it.",
+                ),
+                io.Float.Input(
+                    "padding",
+                    default=1.0,
+                    min=1.0,
+                    max=2.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="Width of the reference with white margins left and right, in its own widths.",
+                    advanced=True,
+                ),
+                io.Combo.Input(
+                    "several",
+                    options=list(SEVERAL),
+                    default=EACH,
+                    optional=True,
+                    tooltip=(
+                        "What a batch of references is to CLIP: one for each drawing, or all for the same drawing, "
+                        "which looks at every one (concatenated) or at their mixture (averaged)."
+                    ),
+                    advanced=True,
+                ),
+                io.String.Input(
+                    "weights",
+                    default="",
+                    optional=True,
+                    tooltip="How much each of several references counts to CLIP, such as 1, 0.5. Empty: all the same.",
+                    advanced=True,
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="Drawing and reference."),
@@ -47,11 +82,32 @@ class ReferenceTokens(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, reference, strength=1.0, mask=None, line=None, positive=None, negative=None):
+    def execute(
+        cls,
+        reference,
+        strength=1.0,
+        mask=None,
+        line=None,
+        positive=None,
+        negative=None,
+        clip_vision=None,
+        padding=1.0,
+        several=EACH,
+        weights="",
+    ):
         picture, counts = read_reference(reference, mask)
-        values = {keys.REFERENCE: picture, keys.REFERENCE_MASK: counts * strength}
+        picture, counts = widen(picture, padding), widen(counts[..., None], padding)
+        shown = slice(None) if several == EACH else slice(1)
+        values = {keys.REFERENCE: picture[shown], keys.REFERENCE_MASK: counts[shown, ..., 0] * strength}
         if line is not None:
             values[keys.LINE] = line
-        positive = with_values(positive or blank(), values)
-        negative = without_guidance(with_values(negative, values) if negative else positive)
-        return io.NodeOutput(positive, negative)
+        sides = [side and with_values(side, values) for side in (positive or blank(), negative)]
+        if clip_vision is not None:
+            clip.expect_vision(clip_vision)
+            shares = read_weights(weights, len(picture))
+            tokens = clip.image_tokens(clip_vision, on_white(picture, counts))
+            whole, tokens = (combine(part, shares, several) for part in (tokens[:, :1], tokens[:, 1:]))
+            sides = [side and with_tokens(side, tokens, whole, several == CONCATENATED) for side in sides]
+            sides = [side and with_options(side, **{keys.STRENGTH: strength}) for side in sides]
+        positive, negative = sides
+        return io.NodeOutput(positive, without_guidance(negative or positive))

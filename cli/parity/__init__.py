@@ -30,6 +30,8 @@ SYSTEMS = {  # prefix of the file's base name -> module
     "animediffusion": ".animediffusion",
     "scft_lee2020": ".scft_lee2020",
     "colorizediffusion_xl": ".colorizediffusion_xl",
+    "colorizediffusion_openclip": ".colorizediffusion_openclip",
+    "colorizediffusion_manipulation": ".colorizediffusion_manipulation",
 }
 INPUTS = ("weights/*", "in/*", "*WRONG*")
 TOLERANCE = 1e-4

@@ -6,6 +6,7 @@ import comfy.conds
 import comfy.utils
 
 from ..image import cover, luma, repeat_batch, resize, rgb
+from ..reference import on_white
 from ..scribble import resize_strokes, same_batch
 
 
@@ -62,8 +63,8 @@ def fit_reference(noise, line, reference, mask=None):
     reference, mask = rgb(reference), reference.new_ones(1, 1, 1) if mask is None else mask
     mask = resize(mask[..., None].to(reference), *reference.shape[1:3])
     reference, mask = same_batch(reference, mask)
-    reference = reference * mask + (1 - mask)
-    return as_planes(noise, fit_line(line, height, width), cover(reference, height, width))
+    reference = cover(on_white(reference, mask), height, width)
+    return as_planes(noise, fit_line(line, height, width), reference)
 
 
 def fit_line(line, height, width):

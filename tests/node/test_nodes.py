@@ -26,7 +26,10 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
         ["LATENT", "IMAGE"],
     ),
     "ReferenceTokens": (
-        ["reference", "strength", "mask", "line", "positive", "negative"],
+        [
+            *("reference", "strength", "mask", "line", "positive", "negative"),
+            *("clip_vision", "padding", "several", "weights"),
+        ],
         ["positive", "negative"],
     ),
     "LineartDDIM": (["model", "steps", "eta"], ["SAMPLER", "SIGMAS"]),
@@ -36,6 +39,17 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
         ["IMAGE", "heat map", "heat"],
     ),
     "LineartAugmentedReference": (["image", "seed", "strength", "jitter", "points"], ["IMAGE"]),
+    "LineartTextManipulation": (
+        [
+            *("positive", "clip", "target", "anchor", "control", "scale", "reach", "enhance"),
+            *(f"threshold_{number}" for number in (1, 2, 3, 4)),
+        ],
+        ["positive"],
+    ),
+    "LineartTextHeatMap": (
+        ["positive", "clip", "prompt", "threshold_1", "threshold_2", "threshold_3", "threshold_4"],
+        ["heat map", "similarity"],
+    ),
     "LineartFinish": (["image", "line"], ["IMAGE"]),
     "LineExtract": (["image", "method", "invert", "network"], ["lines", "ink"]),
     "LineartSubjectMask": (["image", "network", "image_is", "grow"], ["mask"]),
