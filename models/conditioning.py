@@ -31,13 +31,12 @@ def with_tokens(conditioning, tokens, whole, append=False):
     """
     guided = []
     for old, entry in conditioning:
-        known = keys.REFERENCE_WHOLE in entry
-        values = {**entry, keys.REFERENCE_WHOLE: whole}
-        if not known and not values.pop(keys.EMPTY, False):
+        values = {**entry, keys.TOKENS: tokens, keys.WHOLE: whole}
+        if keys.TOKENS not in entry and not values.pop(keys.EMPTY, False):
             values.setdefault("cross_attn_controlnet", old)
-        if known and append:
-            values[keys.REFERENCE_WHOLE] = prepend(entry[keys.REFERENCE_WHOLE], whole)
-        guided.append([prepend(old, tokens) if known and append else tokens, values])
+        elif keys.TOKENS in entry and append:
+            values |= {key: prepend(entry[key], values[key]) for key in (keys.TOKENS, keys.WHOLE)}
+        guided.append([values[keys.TOKENS], values])
     return guided
 
 
@@ -46,11 +45,27 @@ def prepend(tokens, more):
     return torch.cat([repeat_batch(more, batch), repeat_batch(tokens, batch)], dim=1)
 
 
+def with_moved_tokens(conditioning, move):
+    """A copy whose references' tokens went through `move`, on either side.
+
+    move takes and gives (B, m, n, C) of m references and (B, m, 1, C) of the whole pictures.
+    """
+    moved = []
+    for tokens, entry in conditioning:
+        if keys.TOKENS in entry:
+            whole = entry[keys.WHOLE]
+            changed, whole = move(entry[keys.TOKENS].unflatten(1, (whole.shape[1], -1)), whole[:, :, None])
+            entry = {**entry, keys.TOKENS: changed.flatten(1, 2), keys.WHOLE: whole[:, :, 0]}
+            tokens = entry[keys.TOKENS] if tokens.any() else tokens
+        moved.append([tokens, entry])
+    return moved
+
+
 def reference_of(conditioning):
     """The reference (B, H, W, 3) that a conditioning shows and its tokens (B, n, C); ValueError if there are none."""
-    for tokens, entry in conditioning:
-        if keys.REFERENCE_WHOLE in entry:
-            tokens = tokens.unflatten(1, (entry[keys.REFERENCE_WHOLE].shape[1], -1))[:, 0]
+    for _, entry in conditioning:
+        if keys.TOKENS in entry:
+            tokens = entry[keys.TOKENS].unflatten(1, (entry[keys.WHOLE].shape[1], -1))[:, 0]
             return repeat_batch(entry[keys.REFERENCE], len(tokens)), tokens
     raise ValueError(
         "There are no tokens of a reference in the conditioning: connect CLIPVisionLoader to clip_vision of "
@@ -58,23 +73,9 @@ def reference_of(conditioning):
     )
 
 
-def with_moved_tokens(conditioning, move):
-    """A copy whose references' tokens went through `move`: (B, m, n, C) of m references and (B, m, 1, C) of the whole
-    pictures in and out."""
-    moved = []
-    for tokens, entry in conditioning:
-        if keys.REFERENCE_WHOLE in entry:
-            whole = entry[keys.REFERENCE_WHOLE]
-            tokens, whole = move(tokens.unflatten(1, (whole.shape[1], -1)), whole[:, :, None])
-            tokens, entry = tokens.flatten(1, 2), {**entry, keys.REFERENCE_WHOLE: whole[:, :, 0]}
-        moved.append([tokens, entry])
-    return moved
-
-
 def without_guidance(conditioning):
     """The opposite of a guided conditioning: same drawing, same keys, no strokes, a white reference, no tokens."""
-    nothing = dict.fromkeys((keys.SCRIBBLE, keys.SCRIBBLE_MASK, keys.REFERENCE_MASK, keys.REFERENCE_WHOLE), 0)
-    nothing[keys.REFERENCE] = 1
+    nothing = {keys.SCRIBBLE: 0, keys.SCRIBBLE_MASK: 0, keys.REFERENCE: 1, keys.REFERENCE_MASK: 0}
     return [
         [
             torch.zeros_like(tokens),

@@ -8,8 +8,8 @@ SCRIBBLE = "lineart_scribble"  # BHWC, colours of the strokes, meaningful where 
 SCRIBBLE_MASK = "lineart_scribble_mask"  # BHW, 1 = a stroke is here
 REFERENCE = "lineart_reference"  # BHWC
 REFERENCE_MASK = "lineart_reference_mask"  # BHW
-REFERENCE_WHOLE = "lineart_reference_whole"  # (B, m, C), CLIP's token of each whole one of the m references in cond[0]
 BACKGROUND = "lineart_background"  # BHWC
+TOKENS = "lineart_tokens"  # (B, n, C) of the reference, on both sides; the guided side has them as its tokens too
+WHOLE = "lineart_whole"  # (B, m, C), CLIP's token of each of the m references as a whole, whose others are the n
 OPTIONS = "lineart_options"  # dict of numbers
-STRENGTH = "reference_strength"  # in the options: 0..1, of all that the model reads of the reference's tokens
 EMPTY = "lineart_empty"  # True on a conditioning made from nothing: the MODEL widens its tokens

@@ -1,7 +1,7 @@
 from comfy_api.latest import io
 
 from ..models.colorizediffusion.manipulation import THRESHOLDS, check_thresholds, move_all, move_part
-from ..models.conditioning import reference_of, with_moved_tokens
+from ..models.conditioning import reference_of, with_moved_tokens, without_guidance
 from ..models.host import clip as text
 from .common import ROOT, TEXT_CLIP, TOKENS, threshold
 
@@ -52,8 +52,14 @@ class LineartTextManipulation(io.ComfyNode):
                     advanced=True,
                 ),
                 *(threshold(number, default) for number, default in enumerate(THRESHOLDS, start=1)),
+                io.Conditioning.Input("negative", optional=True, tooltip="Negative of ReferenceTokens."),
             ],
-            outputs=[io.Conditioning.Output(display_name="positive", tooltip="The same with the reference changed.")],
+            outputs=[
+                io.Conditioning.Output(display_name="positive", tooltip="The same with the reference changed."),
+                io.Conditioning.Output(
+                    display_name="negative", tooltip="The same: models may read the reference there."
+                ),
+            ],
         )
 
     @classmethod
@@ -71,9 +77,11 @@ class LineartTextManipulation(io.ComfyNode):
         threshold_2=THRESHOLDS[1],
         threshold_3=THRESHOLDS[2],
         threshold_4=THRESHOLDS[3],
+        negative=None,
     ):
+        negative = negative or without_guidance(positive)
         if not scale:
-            return io.NodeOutput(positive)
+            return io.NodeOutput(positive, negative)
         thresholds = (threshold_1, threshold_2, threshold_3, threshold_4)
         target, anchor, control = (words.strip() for words in (target, anchor, control))
         check_prompts(target, control, reach)
@@ -92,7 +100,7 @@ class LineartTextManipulation(io.ComfyNode):
                 return [move_all(each, wanted, replaced, scale, enhance) for each in (tokens, whole)]
             return move_part(tokens, whole, wanted, replaced, part, scale, enhance, thresholds), whole
 
-        return io.NodeOutput(with_moved_tokens(positive, move))
+        return io.NodeOutput(with_moved_tokens(positive, move), with_moved_tokens(negative, move))
 
 
 def check_prompts(target, control, reach):

@@ -108,6 +108,6 @@ class ReferenceTokens(io.ComfyNode):
             tokens = clip.image_tokens(clip_vision, on_white(picture, counts))
             whole, tokens = (combine(part, shares, several) for part in (tokens[:, :1], tokens[:, 1:]))
             sides = [side and with_tokens(side, tokens, whole, several == CONCATENATED) for side in sides]
-            sides = [side and with_options(side, **{keys.STRENGTH: strength}) for side in sides]
+            sides = [side and with_options(side, strength=strength) for side in sides]
         positive, negative = sides
         return io.NodeOutput(positive, without_guidance(negative or positive))

@@ -43,8 +43,9 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
         [
             *("positive", "clip", "target", "anchor", "control", "scale", "reach", "enhance"),
             *(f"threshold_{number}" for number in (1, 2, 3, 4)),
+            "negative",
         ],
-        ["positive"],
+        ["positive", "negative"],
     ),
     "LineartTextHeatMap": (
         ["positive", "clip", "prompt", "threshold_1", "threshold_2", "threshold_3", "threshold_4"],

@@ -80,8 +80,9 @@ def test_tokens_travel_where_stock_nodes_expect_them(reference, clip_vision, pic
     [[tokens, entry]], [[nothing, other]] = positive, negative
     assert tokens.shape == nothing.shape == (1, 4, WIDTH) and tokens.any() and not nothing.any()
     assert entry.keys() == other.keys() and keys.EMPTY not in entry
+    assert torch.equal(entry[keys.TOKENS], tokens) and torch.equal(other[keys.TOKENS], tokens)
     assert torch.equal(entry[keys.REFERENCE], reference), "models of pixels read the same conditioning"
-    assert entry[keys.OPTIONS] == other[keys.OPTIONS] == {keys.STRENGTH: 0.5}
+    assert entry[keys.OPTIONS] == other[keys.OPTIONS] == {"strength": 0.5}
     assert tokens_of(reference, clip_vision=clip_vision)[0].equal(tokens), "strength is not part of the tokens"
 
 
@@ -130,7 +131,7 @@ def test_several_references(clip_vision, reference):
     )
     assert one.shape == (2, 4, WIDTH) and torch.equal(joined, one.reshape(1, 8, WIDTH))
     torch.testing.assert_close(mixed, one.mean(0, keepdim=True))
-    assert len(entry[keys.REFERENCE]) == 1 and entry[keys.REFERENCE_WHOLE].shape == (1, 2, WIDTH)
+    assert len(entry[keys.REFERENCE]) == 1 and entry[keys.WHOLE].shape == (1, 2, WIDTH)
     assert torch.equal(positive(several="concatenated", weights="0, 1")[0], one[1:])
     with pytest.raises(ValueError, match="2 references but 1 weights"):
         positive(weights="1")
@@ -215,17 +216,26 @@ def test_words_are_read_as_open_clip_reads_them(clip, monkeypatch):
 def test_a_change_of_a_part(positive, clip):
     words = [towers.text_feature(clip, words, WIDTH) for words in ("blue hair", "red hair", "hair")]
     moved = manipulate(positive, clip, anchor="red hair", scale=4.0, enhance=True, threshold_1=0.2).result[0]
-    whole = positive[0][1][keys.REFERENCE_WHOLE]
+    whole = positive[0][1][keys.WHOLE]
     expected = manipulation.move_part(positive[0][0], whole, *words, 4.0, True, (0.2, 0.55, 0.65, 0.95))
     torch.testing.assert_close(moved[0][0], expected)
-    assert torch.equal(moved[0][1][keys.REFERENCE_WHOLE], whole)
+    assert torch.equal(moved[0][1][keys.WHOLE], whole)
 
 
 def test_a_change_of_everything(positive, clip):
     target = towers.text_feature(clip, "blue hair", WIDTH)
     moved = manipulate(positive, clip, control="", reach="global", scale=4.0).result[0][0]
-    for tokens in (moved[0], moved[1][keys.REFERENCE_WHOLE]):
+    for tokens in (moved[0], moved[1][keys.WHOLE]):
         torch.testing.assert_close(tokens @ target[0], torch.full(tokens.shape[:2], 4.0))
+
+
+def test_models_that_read_the_reference_on_both_sides_find_it_changed(reference, clip_vision, clip):
+    sides = ReferenceTokens.execute(reference, clip_vision=clip_vision).result
+    positive, negative = manipulate(sides[0], clip, negative=sides[1]).result
+    assert torch.equal(positive[0][1][keys.TOKENS], positive[0][0]) and not negative[0][0].any()
+    assert torch.equal(negative[0][1][keys.TOKENS], positive[0][0])
+    made = manipulate(sides[0], clip).result[1]
+    assert torch.equal(made[0][1][keys.TOKENS], positive[0][0]) and not made[0][0].any()
 
 
 def test_changes_make_a_chain(positive, clip):
@@ -287,7 +297,7 @@ def test_another_text_encoder_is_told(positive, clip):
     other = SimpleNamespace(cond_stage_model=SimpleNamespace(clip_l=None), tokenizer=SimpleNamespace(clip_l=None))
     with pytest.raises(ValueError, match=r"need the text side of CLIP ViT-H/14: .*another CLIP is connected"):
         manipulate(positive, other)
-    wide = [[torch.ones(1, 4, 8), {**positive[0][1], keys.REFERENCE_WHOLE: torch.ones(1, 1, 8)}]]
+    wide = [[torch.ones(1, 4, 8), {**positive[0][1], keys.TOKENS: torch.ones(1, 4, 8)}]]
     with pytest.raises(ValueError, match="another CLIP is connected"):
         manipulate(wide, clip)
 
