@@ -5,7 +5,7 @@ from ..models.colorizediffusion.tokens import CONCATENATED, EACH, SEVERAL, combi
 from ..models.conditioning import blank, with_options, with_tokens, with_values, without_guidance
 from ..models.host import clip
 from ..models.reference import on_white, read_reference, widen
-from .common import LINE, NEGATIVE, POSITIVE, ROOT
+from .common import LINE, NEGATIVE, POSITIVE, ROOT, LineartNetwork
 
 
 class ReferenceTokens(io.ComfyNode):
@@ -44,7 +44,10 @@ class ReferenceTokens(io.ComfyNode):
                 io.ClipVision.Input(
                     "clip_vision",
                     optional=True,
-                    tooltip="CLIP ViT-H from CLIPVisionLoader: ColorizeDiffusion sees the reference through it.",
+                    tooltip=(
+                        "CLIP from CLIPVisionLoader: ColorizeDiffusion sees the reference through it. ViT-H, for XL "
+                        "ViT-bigG."
+                    ),
                 ),
                 io.Float.Input(
                     "padding",
@@ -74,6 +77,11 @@ class ReferenceTokens(io.ComfyNode):
                     tooltip="How much each of several references counts to CLIP, such as 1, 0.5. Empty: all the same.",
                     advanced=True,
                 ),
+                LineartNetwork.Input(
+                    "tagger",
+                    optional=True,
+                    tooltip="wd-v1-4-swinv2-tagger-v2 from LineartNetworkLoader: ColorizeDiffusion XL reads it too.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="Drawing and reference."),
@@ -94,6 +102,7 @@ class ReferenceTokens(io.ComfyNode):
         padding=1.0,
         several=EACH,
         weights="",
+        tagger=None,
     ):
         picture, counts = read_reference(reference, mask)
         picture, counts = widen(picture, padding), widen(counts[..., None], padding)
@@ -103,9 +112,8 @@ class ReferenceTokens(io.ComfyNode):
             values[keys.LINE] = line
         sides = [side and with_values(side, values) for side in (positive or blank(), negative)]
         if clip_vision is not None:
-            clip.expect_vision(clip_vision)
             shares = read_weights(weights, len(picture))
-            tokens = clip.image_tokens(clip_vision, on_white(picture, counts))
+            tokens = clip.reference_tokens(clip_vision, tagger, on_white(picture, counts))
             whole, tokens = (combine(part, shares, several) for part in (tokens[:, :1], tokens[:, 1:]))
             sides = [side and with_tokens(side, tokens, whole, several == CONCATENATED) for side in sides]
             sides = [side and with_options(side, strength=strength) for side in sides]

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from einops import rearrange
 
 from ..layers import Layers
+from ..reference import squash
 
 SIDE = 448  # px
 WINDOW = 14  # patches along a window
@@ -157,6 +158,11 @@ class WindowAttention(nn.Module):
         place = torch.arange(self.window)
         apart = place[:, None] - place + self.window - 1  # (window, window), an index of `steps`
         return rearrange(bias[apart[:, None, :, None], apart[:, None]], "y x v u heads -> heads (y x) (v u)")
+
+
+def pixels(image, side):
+    """IMAGE (B, H, W, 3) as the network reads it, (B, 3, side, side)."""
+    return 2 * squash(image, side).flip(1) - 1
 
 
 def strangers(height, width, window, shift):

@@ -2,13 +2,13 @@
 
 import torch
 
-WIDTH = 256  # channels per number in the published files
+CHANNELS = 256  # per number in the published files
 AESTHETIC = 7.0  # score that pictures are asked for; the training showed real ones from 5.5 up
 
 
-def sinusoids(*numbers, width=WIDTH, period=10000):
-    """(1, len(numbers) * width): for each number, its cosines at falling frequencies, then its sines."""
-    frequencies = period ** -(torch.arange(width // 2) / (width // 2))
+def sinusoids(*numbers, channels=CHANNELS, period=10000):
+    """(1, len(numbers) * channels): for each number, its cosines at falling frequencies, then its sines."""
+    frequencies = period ** -(torch.arange(channels // 2) / (channels // 2))
     angles = torch.tensor(numbers, dtype=torch.float32)[:, None] * frequencies
     return torch.cat([angles.cos(), angles.sin()], 1).reshape(1, -1)
 

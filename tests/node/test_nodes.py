@@ -28,7 +28,7 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
     "ReferenceTokens": (
         [
             *("reference", "strength", "mask", "line", "positive", "negative"),
-            *("clip_vision", "padding", "several", "weights"),
+            *("clip_vision", "padding", "several", "weights", "tagger"),
         ],
         ["positive", "negative"],
     ),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from lineart_colorize.models import registry
-from lineart_colorize.models.colorizediffusion_xl import sketch, tagger, vectors
+from lineart_colorize.models.colorizediffusion_xl import sketch, tagger, tokens, vectors
 from lineart_colorize.models.colorizediffusion_xl.projection import ReferenceProjection
 from lineart_colorize.models.colorizediffusion_xl.sketch import SketchEncoder
 from lineart_colorize.models.colorizediffusion_xl.tagger import Tagger
@@ -123,6 +123,19 @@ def test_tokens_of_the_tagger_decide_the_number():
     before = projection(clip, tags)
     clip[:, -1] += 1  # beyond the tagger's number, and yet looked at
     assert before.shape == (1, 12, 48) and not torch.equal(before, projection(clip, tags))
+
+
+def test_tokens_keep_their_weight():
+    clip, tags = torch.rand(2, 7, 24), torch.rand(2, 4, 32)
+    rows = tokens.join(clip, tags)
+    assert rows.shape == (2, 7, 57)
+    for weight in (1.0, 0.25):
+        found, seen, weights = tokens.part(rows * weight, 24, 4)
+        assert torch.allclose(found, clip) and torch.allclose(seen, tags)
+        assert weights.shape == (2, 4, 1) and weights.unique().tolist() == [weight]
+    mixed = tokens.part(0.25 * rows[:1] + 0.75 * rows[1:], 24, 4)
+    assert torch.allclose(mixed[0], 0.25 * clip[:1] + 0.75 * clip[1:]) and torch.allclose(mixed[2], torch.ones(4, 1))
+    assert not any(part.any() for part in tokens.part(0 * rows, 24, 4))
 
 
 def test_the_vectors_of_a_size_and_of_a_crop():
