@@ -1,5 +1,6 @@
 """What of a reference picture counts, and how networks that see squares get to see it."""
 
+import torch
 import torch.nn.functional as F
 
 from .image import repeat_batch, resize, rgb
@@ -36,3 +37,13 @@ def squash(image, side):
     ColorizeDiffusion's way. What torch makes of align_corners together with antialias is what the models learned from.
     """
     return F.interpolate(image.movedim(-1, 1).float(), (side, side), mode="bicubic", align_corners=True, antialias=True)
+
+
+def without_figures(reference, figures, threshold):
+    """The ground of a reference: white wherever the mask of its figures, soft and of the same size, is not below."""
+    return torch.where(figures < threshold, reference, torch.ones_like(reference))
+
+
+def stretch(planes, height, width):
+    """Planes (B, C, h, w) at another size and proportion as the published encoders take them: sharp, overshooting."""
+    return F.interpolate(planes, (height, width), mode="bicubic")

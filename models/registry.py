@@ -1,24 +1,33 @@
 """What a file holds: its system, the arguments of the system's network, and the tensors by their names."""
 
+import importlib
 from typing import NamedTuple
 
 import torch
 
 from .animediffusion import network as animediffusion
+from .colorizediffusion import checkpoint as colorizediffusion
 from .colorizediffusion_xl import tagger
 from .diffusart import network as diffusart
 from .geodesic import network as geodesic
 from .line import anime2sketch, isnet, manga, realistic, sketchkeras
 from .scft import network as scft
 
-# The only list of systems: name of the folder, which also holds a native.py -> (detection, network)
+# The only list of systems: name of the folder, which also holds a native.py -> (detection, network).
+# None stands for a network built on the host's: `layout` of the native.py knows its tensors.
 SYSTEMS = {
+    "colorizediffusion": (colorizediffusion.config, None),
     "diffusart": (diffusart.config, diffusart.Diffusart),
     "animediffusion": (animediffusion.config, animediffusion.AnimeDiffusion),
     "geodesic": (geodesic.config, geodesic.GeodesicUNet),
 }
 
-# The same for LINEART_NETWORKs: name -> (detection, network)
+UNPACK = {  # systems whose files name tensors otherwise than their networks do, or hold more -> tensors by our names
+    "colorizediffusion": colorizediffusion.unpack,
+}
+VAE = "first_stage_model."  # of a latent colorizer, in its file
+
+# The networks of one pass: name -> (detection, network)
 NETWORKS = {
     "scft": (scft.config, scft.Generator),
     "sketchkeras": (sketchkeras.config, sketchkeras.SketchKeras),
@@ -68,6 +77,7 @@ class Found(NamedTuple):
     system: str
     config: dict
     state_dict: dict
+    vae: dict
 
 
 def identify(contents, kind="colorizer"):
@@ -75,8 +85,7 @@ def identify(contents, kind="colorizer"):
     state_dict = unwrap(contents)
     systems = KINDS[kind][0]
     if (found := find(state_dict, systems)) is not None:
-        system, arguments, named = found
-        check(system, systems[system][1](**arguments, device="meta").state_dict(), named)
+        check(found.system, expected(systems, found.system, found.config), found.state_dict)
         return found
     for other, (systems, loader) in KINDS.items():
         if (found := find(state_dict, systems)) is not None:
@@ -90,9 +99,19 @@ def find(state_dict, systems):
     for prefix in PREFIXES:
         named = {key[len(prefix) :]: tensor for key, tensor in state_dict.items() if key.startswith(prefix)}
         for system, (config, _) in systems.items():
-            if (arguments := config(named)) is not None:
-                return Found(system, arguments, named)
+            ours = UNPACK[system](named) if system in UNPACK else named
+            if (arguments := config(ours)) is not None:
+                vae = {key.removeprefix(VAE): tensor for key, tensor in named.items() if key.startswith(VAE)}
+                return Found(system, arguments, ours, vae)
     return None
+
+
+def expected(systems, system, arguments):
+    """The tensors that a whole file of a system holds, on the meta device."""
+    network = systems[system][1]
+    if network is None:
+        return importlib.import_module(f".{system}.native", __package__).layout(**arguments)
+    return network(**arguments, device="meta").state_dict()
 
 
 def unwrap(contents):

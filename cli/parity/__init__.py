@@ -28,6 +28,7 @@ SYSTEMS = {  # prefix of the file's base name -> module
     "line_sk": ".line_sk",
     "line_isnet": ".line_isnet",
     "line_preproc": ".line_preproc",
+    "colorizediffusion_v": ".colorizediffusion",
     "diffusart": ".diffusart",
     "animediffusion": ".animediffusion",
     "scft_lee2020": ".scft_lee2020",

@@ -32,7 +32,8 @@ class PixelConfig(comfy.supported_models_base.BASE):
 
     model              its `PixelColorizer`
     kind               how its network is parameterised
-    predictions        names in PREDICTIONS that the loader may put in place of `kind`
+    prediction         the one of PREDICTIONS that it was published with
+    predictions        those that the loader may put in its place
     colorize_defaults  what "auto" means in ColorizeSampler; size is the longer side in px
     """
 
@@ -40,6 +41,7 @@ class PixelConfig(comfy.supported_models_base.BASE):
     latent_format = PixelFormat
     model = None
     kind = comfy.model_base.ModelType.EPS
+    prediction = "eps"
     predictions = ()
     colorize_defaults: ClassVar = {
         "size": 256,

@@ -10,20 +10,29 @@ from ..reference import on_white
 from ..scribble import resize_strokes, same_batch
 
 
-class CONDReduced(comfy.conds.CONDNoiseShape):
-    """A map (B, C, ceil(H / ratio), ceil(W / ratio)) that belongs to noise of size (H, W).
+class CONDMade(comfy.conds.CONDRegular):
+    """`make` is called once, when a step first needs the tensor: at cfg 1, the negative's is never made."""
 
-    `make` is called once, when a step first needs the map: at cfg 1, the negative's is never made.
-    An area keeps every cell that it touches.
-    """
-
-    def __init__(self, make, ratio):
+    def __init__(self, make):
         self.make = make
-        self.ratio = ratio
 
     @cached_property
     def cond(self):
         return self.make()
+
+    def _copy_with(self, cond):
+        return type(self)(lambda: cond)
+
+
+class CONDReduced(CONDMade):
+    """A map (B, C, ceil(H / ratio), ceil(W / ratio)) that belongs to noise of size (H, W), made when first needed.
+
+    An area keeps every cell that it touches.
+    """
+
+    def __init__(self, make, ratio):
+        super().__init__(make)
+        self.ratio = ratio
 
     def _copy_with(self, cond):
         return type(self)(lambda: cond, self.ratio)

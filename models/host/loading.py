@@ -1,6 +1,7 @@
 """File -> MODEL and VAE."""
 
 import importlib
+import logging
 import pickle
 
 import comfy.model_management as mm
@@ -31,10 +32,16 @@ def load_colorizer(path, dtype="auto", prediction="auto", clamp=True):
 
     Raises ValueError, naming the file, for one that is damaged, unsafe or no colorizer.
     """
-    return load_patcher(path, dtype, prediction, clamp), pixel_vae()
+    patcher, vae = load(path, dtype, prediction, clamp)
+    return patcher, vae
 
 
-def load_patcher(path, dtype="auto", prediction="auto", clamp=True, disable_dynamic=False):
+def load_patcher(*arguments, **options):
+    """The MODEL alone, as the host asks for it to make another of the same file."""
+    return load(*arguments, **options)[0]
+
+
+def load(path, dtype="auto", prediction="auto", clamp=True, disable_dynamic=False):
     try:
         found = registry.identify(read(path))
     except ValueError as error:
@@ -43,7 +50,10 @@ def load_patcher(path, dtype="auto", prediction="auto", clamp=True, disable_dyna
     native = importlib.import_module(f"..{found.system}.native", __package__)
     config = native.Config(found.config)
     if prediction not in ("auto", *config.predictions):
-        raise ValueError(f"{path} is a {found.system} file, which has one prediction only: set it to auto.")
+        raise ValueError(
+            f"{path} is a {found.system} file, which does not predict {prediction}: set prediction to "
+            f"{' or '.join(['auto', *config.predictions])}."
+        )
 
     device = mm.get_torch_device()
     storage = storage_dtype(dtype, found.state_dict, config.supported_inference_dtypes)
@@ -51,6 +61,8 @@ def load_patcher(path, dtype="auto", prediction="auto", clamp=True, disable_dyna
     config.set_inference_dtype(storage, compute, device=device)
     model = config.get_model(found.state_dict)
     if prediction != "auto":
+        if prediction != config.prediction:
+            logging.warning("%s: read as %s, published as %s.", path, prediction, config.prediction)
         model.predict(prediction)
 
     # looked up late: main.py replaces CoreModelPatcher after start-up
@@ -59,10 +71,11 @@ def load_patcher(path, dtype="auto", prediction="auto", clamp=True, disable_dyna
     if not mm.is_device_cpu(patcher.offload_device):
         model.to(patcher.offload_device)
     model.load_model_weights(found.state_dict, assign=patcher.is_dynamic())
-    if clamp:
+    pixels = config.latent_format.spacial_downscale_ratio == 1
+    if clamp and pixels:
         patcher.set_model_sampler_post_cfg_function(clamp_picture)
     patcher.cached_patcher_init = (load_patcher, (path, dtype, prediction, clamp))
-    return patcher
+    return patcher, pixel_vae() if pixels else file_vae(path, found.vae)
 
 
 def storage_dtype(dtype, state_dict, supported):
@@ -82,6 +95,17 @@ def clamp_picture(args):
 def pixel_vae():
     """The host's pass-through: IMAGE 0..1 to and from -1..1."""
     return comfy.sd.VAE(sd={"pixel_space_vae": torch.tensor(1.0)})
+
+
+def file_vae(path, state_dict):
+    """The VAE that lies in a colorizer's file, or None if there is none."""
+    if not state_dict:
+        return None
+    vae = comfy.sd.VAE(sd=state_dict)
+    vae.throw_exception_if_invalid()
+    if missing := [key for key in vae.first_stage_model.state_dict() if key not in state_dict]:
+        raise ValueError(f"Cannot load {path}: its VAE is not whole, missing are {registry.abridge(missing)}.")
+    return vae
 
 
 def read(path):

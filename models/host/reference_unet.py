@@ -1,0 +1,209 @@
+"""A UNet of the host that colours a sketch after reference tokens. ColorizeDiffusion and its XL are built on it."""
+
+import torch
+import torch.nn.functional as F
+from comfy.ldm.modules import attention
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+
+from ..reading import Call, blend, in_window, progress
+
+CALL = "lineart_call"  # a `Call` in transformer_options
+
+
+class ReferenceUNet(UNetModel):
+    """Adds sketch hints, strengths per block, split tokens, guidance windows and injected features.
+
+    hint_blocks  numbers of the input blocks to whose output the conditions hint_0, hint_1, ... are added
+    lora         name of a cross-attention's to_q, to_k or to_v -> {"fg" or "bg": rank}
+    """
+
+    hint_blocks = ()
+
+    def __init__(self, *args, lora=None, dtype=None, device=None, operations=None, **config):
+        super().__init__(*args, dtype=dtype, device=device, operations=operations, **config)
+        place = {"dtype": dtype, "device": device, "operations": operations}
+        blocks = [found for found in self.named_modules() if isinstance(found[1], attention.BasicTransformerBlock)]
+        for number, (name, block) in enumerate(blocks):
+            ranks = {to: (lora or {}).get(f"{name}.attn2.{to}", {}) for to in ("to_q", "to_k", "to_v")}
+            block.attn1 = SelfAttention(block.attn1, number, place)
+            block.attn2 = SplitAttention(block.attn2, number, place, ranks)
+        self.transformer_blocks = len(blocks)
+        self.context_dim = config["context_dim"]
+
+    def forward(
+        self,
+        x,
+        timesteps=None,
+        context=None,
+        y=None,
+        control=None,
+        transformer_options={},  # noqa: B006 - as the host's
+        reading=None,
+        mask=None,
+        unguided=None,
+        injected=None,
+        **conds,
+    ):
+        """The host's forward, with conditions of ours.
+
+        context   tokens (B, n, C)
+        reading   `Reading`
+        mask      figures of the drawing (B, 1, h, w), 0..1, for reading.split
+        unguided  (B, 1), 1 for rows whose tokens are zero
+        injected  latent of the reference (B, 4, h, w), for reading.injection
+        hint_i    map for the hint block i (B, C, ~h / ratio, ~w / ratio)
+        injected_hint_i  the same for the injected latent
+        """
+        context = in_window(context, timesteps, reading)
+        call = Call(reading, mask)
+        conds = {"context": context, "y": y, **conds}
+        if injected is not None and progress(float(timesteps[0])) >= reading.injection.start:
+            self.inject(call, injected, timesteps, unguided, transformer_options, conds)
+        return self.run(x, timesteps, control, transformer_options, call, conds)
+
+    def run(self, x, timesteps, control, transformer_options, call, conds, hint="hint"):
+        hints = {block: conds[f"{hint}_{i}"] for i, block in enumerate(self.hint_blocks) if f"{hint}_{i}" in conds}
+        patches = dict(transformer_options.get("patches", {}))
+        for name, patch in self.patches(call, hints, conds).items():
+            patches[name] = [patch, *patches.get(name, ())]
+        options = {**transformer_options, CALL: call, "patches": patches}
+        return super().forward(x, timesteps, conds["context"], conds["y"], control, options)
+
+    def patches(self, call, hints, conds):
+        """What is done inside the host's UNet: name of a patch -> function, called before those of other nodes."""
+
+        def add_hint(h, options):
+            hint = hints.get(options["block"][1])
+            if hint is None:
+                return h
+            if hint.shape[2:] != h.shape[2:]:  # another node works at a smaller size in between
+                hint = F.interpolate(hint, h.shape[2:], mode="bilinear")
+            return h + hint
+
+        return {"input_block_patch": add_hint}
+
+    def inject(self, call, latent, timesteps, unguided, transformer_options, conds):
+        """Fills the call's bank from the reference, noised to the noise level of the step.
+
+        In fast mode the rows without tokens are left out, and given the features of the first rows that have some.
+        """
+        injection = call.reading.injection
+        chunks = len(transformer_options.get("cond_or_uncond", [0]))
+        plain = unguided.view(chunks, -1)[:, 0].tolist()
+        length = len(latent) // chunks
+
+        sigma = transformer_options["sigmas"][:1].view(1, 1, 1, 1).to(latent)
+        noised = (latent + sigma * self.noise(latent[:1], injection.seed, timesteps)) / (1 + sigma**2).sqrt()
+
+        kept = [chunk for chunk in range(chunks) if not plain[chunk]]
+        if not (injection.fast and kept):
+            kept = list(range(chunks))
+        rows = torch.cat([torch.arange(chunk * length, (chunk + 1) * length) for chunk in kept]).to(latent.device)
+
+        writing = Call(call.reading, None if call.mask is None else call.mask[rows])
+        writing.bank, writing.writing = {}, True
+        options = {**transformer_options, "wrappers": {}, "cond_or_uncond": [*range(len(kept))]}
+        self.run(noised[rows], timesteps[rows], None, options, writing, select(conds, rows), hint="injected_hint")
+
+        source = [kept.index(chunk) if chunk in kept else 0 for chunk in range(chunks)]
+        call.bank = {
+            number: torch.cat([features.chunk(len(kept))[i] for i in source])
+            for number, features in writing.bank.items()
+        }
+        call.plain_rows = [chunk * length + i for chunk in range(chunks) if plain[chunk] for i in range(length)]
+
+    def noise(self, like, seed, timesteps):
+        """One draw for all rows, the same for a seed and a timestep."""
+        generator = torch.Generator().manual_seed(seed + round(float(timesteps[0])))
+        return torch.randn(like.shape, generator=generator).to(like)
+
+
+def select(conds, rows):
+    """Conditions of some rows only."""
+    return {name: cond[rows] if torch.is_tensor(cond) else cond for name, cond in conds.items()}
+
+
+class ReferenceAttention(attention.CrossAttention):
+    """In place of one of the host's layers: the same weights under the same names."""
+
+    def __init__(self, replaced, number, place):
+        widths = {"query_dim": replaced.to_q.in_features, "context_dim": replaced.to_k.in_features}
+        super().__init__(
+            **widths,
+            heads=replaced.heads,
+            dim_head=replaced.dim_head,
+            attn_precision=replaced.attn_precision,
+            **place,
+        )
+        self.number = number
+
+    def attend(self, q, k, v, transformer_options):
+        return attention.optimized_attention(
+            q, k, v, self.heads, attn_precision=self.attn_precision, transformer_options=transformer_options
+        )
+
+
+class SelfAttention(ReferenceAttention):
+    """Writes its input to the call's bank, or reads the bank's beside its own."""
+
+    def forward(self, x, context=None, value=None, mask=None, transformer_options={}):  # noqa: B006
+        call = transformer_options.get(CALL)
+        if call is not None and call.writing:
+            call.bank[self.number] = x
+        if call is None or call.writing or call.bank is None:
+            return super().forward(x, context, value, mask, transformer_options)
+
+        bank, context = call.bank[self.number], x if context is None else context
+        values = None if value is None else torch.cat([value, bank], dim=1)
+        out = super().forward(x, torch.cat([context, bank], dim=1), values, None, transformer_options)
+        rows, fidelity = call.plain_rows, call.reading.injection.fidelity
+        if rows and fidelity > 1e-5:
+            own = None if value is None else value[rows]
+            plain = super().forward(x[rows], context[rows], own, None, transformer_options)
+            out[rows] = torch.lerp(out[rows], plain, fidelity)
+        return out
+
+
+class SplitAttention(ReferenceAttention):
+    """Reads tokens at the block's strength; the drawing's figures one half of them, its ground the other.
+
+    The strength is put on before `to_out`, whose bias stays whole. Published LoRA layers `to_q.lora_up_fg` are named
+    `to_q_lora_up_fg`: to the host, a layer with layers inside is none.
+    """
+
+    def __init__(self, replaced, number, place, ranks):
+        super().__init__(replaced, number, place)
+        linear = {key: place[key] for key in ("dtype", "device")}
+        for to, sides in ranks.items():
+            layer = getattr(self, to)
+            for side, rank in sides.items():
+                down = place["operations"].Linear(layer.in_features, rank, bias=False, **linear)
+                up = place["operations"].Linear(rank, layer.out_features, bias=False, **linear)
+                setattr(self, f"{to}_lora_down_{side}", down)
+                setattr(self, f"{to}_lora_up_{side}", up)
+        self.sides = {side for sides in ranks.values() for side in sides}
+
+    def forward(self, x, context=None, value=None, mask=None, transformer_options={}):  # noqa: B006
+        call = transformer_options.get(CALL)
+        if call is None:
+            return super().forward(x, context, value, mask, transformer_options)
+        value = context if value is None else value
+        strength, split = call.reading.strengths[self.number], call.reading.split
+        q, k, v = self.to_q(x), self.to_k(context), self.to_v(value)
+        if split is None:
+            return self.to_out(strength * self.attend(q, k, v, transformer_options))
+
+        found = []
+        halves = zip(context.chunk(2, 1), value.chunk(2, 1), k.chunk(2, 1), v.chunk(2, 1), strict=True)
+        for side, (tokens, values, keys, answers) in zip(("fg", "bg"), halves, strict=True):
+            if side in split.lora and side in self.sides:
+                parts = (("to_q", x, q), ("to_k", tokens, keys), ("to_v", values, answers))
+                projected = [base + self.lora(to, side, read) for to, read, base in parts]
+            else:
+                projected = q, keys, answers
+            found.append(self.attend(*projected, transformer_options))
+        mask = call.mask_at(*transformer_options["activations_shape"][2:]).flatten(2).mT
+        return self.to_out(strength * blend(split, mask, *found, ties="ground" if self.sides else "figures"))
+
+    def lora(self, to, side, x):
+        return getattr(self, f"{to}_lora_up_{side}")(getattr(self, f"{to}_lora_down_{side}")(x))

@@ -1,0 +1,151 @@
+"""How a UNet reads reference tokens: how strongly in which block, from which half, and when."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+LAST_TIMESTEP = 999
+SPLITS = ("background", "foreground", "both", "off")
+INJECTIONS = ("off", "exact", "fast")
+
+
+class Split(NamedTuple):
+    """Two halves of the tokens: figures read the first, their ground the second."""
+
+    threshold: float | None = 0.05  # figures are where the mask is above it; None: the mask blends
+    merge: float = 0.0  # share of the ground's tokens in the figures
+    foreground: float = 1.0  # strengths of what each half gives
+    background: float = 1.0
+    lora: tuple = ()  # which of "fg" and "bg" are switched on
+
+
+class Injection(NamedTuple):
+    """Features of the noised reference for self-attention."""
+
+    start: float = 0.0  # of the progress from which they are read
+    fidelity: float = 0.5  # of the rows without tokens: how little they read them
+    fast: bool = False  # such rows read the features of the rows with tokens
+    seed: int = 0  # of the noise
+
+
+class Reading(NamedTuple):
+    """Numbers of one conditioning.
+
+    strengths  one for each transformer block, from the first input block to the last output block
+    window     (start, end) of the progress 0..1 in which tokens are read
+    pause      the same in which they are not, inside the window
+    """
+
+    strengths: tuple
+    window: tuple = (0.0, 1.0)
+    pause: tuple = (-0.05, -0.05)
+    split: Split | None = None
+    injection: Injection | None = None
+
+
+class Options(NamedTuple):
+    """What a user may set, by the names that travel in CONDITIONING; every model takes what it knows.
+
+    Strengths and thresholds are 0..1, starts and ends are the progress of sampling, 0..1.
+    """
+
+    strength: float = 1.0  # of the reference; times one of:
+    encoder_strength: float = 1.0  # finest level of the encoder
+    color_strength: float = 1.0  # middle level
+    semantics_strength: float = 1.0  # lowest level
+    block_strengths: tuple = ()  # one for each transformer block, instead of the levels
+    sketch_strength: float = 1.0  # 0..3
+    split: str = "background"  # of SPLITS: who reads tokens of its own where there is a mask
+    style: bool = False  # v2: style vectors from the reference
+    sketch_threshold: float = 0.05
+    reference_threshold: float = 0.5
+    merge: float = 0.0
+    foreground_strength: float = 1.0
+    background_strength: float = 1.0
+    background_factor: float = 1.0  # v2: 0..2, of the background encoder's tokens
+    start: float = 0.0
+    end: float = 1.0
+    pause_start: float = -0.05
+    pause_end: float = -0.05
+    injection: str = "off"  # of INJECTIONS
+    injection_start: float = 0.0
+    injection_fidelity: float = 0.5
+    injection_sketch: float = 0.0  # 0..2
+
+    def block_scales(self, blocks, levels):
+        """Strength of each of the transformer blocks; levels: "encoder", "color", "semantics" -> their numbers."""
+        if self.block_strengths:
+            if len(self.block_strengths) != blocks:
+                raise ValueError(
+                    f"There are {len(self.block_strengths)} block strengths, but this model has {blocks} transformer "
+                    "blocks: give one number for each, or none."
+                )
+            return tuple(self.strength * scale for scale in self.block_strengths)
+        scales = [self.strength] * blocks
+        for level, numbers in levels.items():
+            for number in numbers:
+                scales[number] *= getattr(self, f"{level}_strength")
+        return tuple(scales)
+
+    def read(self, scales, split=None, seed=0):
+        """The `Reading` with these strengths per block, for noise of that seed."""
+        injection = Injection(self.injection_start, self.injection_fidelity, self.injection == "fast", seed)
+        return Reading(
+            scales,
+            (self.start, self.end),
+            (self.pause_start, self.pause_end),
+            split,
+            None if self.injection == "off" else injection,
+        )
+
+
+class Call:
+    """What the attention layers are told during one call of the network.
+
+    mask  figures of the drawing (B, 1, h, w), 0..1, or None
+    bank  normalised inputs of self-attention by number of the block, or None
+    """
+
+    def __init__(self, reading, mask):
+        self.reading = reading
+        self.mask = mask
+        self.bank, self.writing, self.plain_rows = None, False, []
+        self.masks = {}
+
+    def mask_at(self, height, width):
+        """The mask at the size of a map, (B, 1, height, width)."""
+        if (height, width) not in self.masks:
+            self.masks[height, width] = F.interpolate(self.mask, (height, width), mode="bicubic")
+        return self.masks[height, width]
+
+
+def latent_mask(mask, ratio=8):
+    """A mask (B, 1, H, W) at the size of a latent."""
+    return F.interpolate(mask, scale_factor=1 / ratio, mode="bicubic")
+
+
+def progress(timestep):
+    """0 at pure noise, 1 at the finished picture."""
+    return 1 - timestep / LAST_TIMESTEP
+
+
+def in_window(tokens, timesteps, reading):
+    """Tokens (B, n, C), zero where they are not to be read: then attention gives its output bias only."""
+    (start, end), (pause, resume) = reading.window, reading.pause
+    at = progress(timesteps)
+    read = (at >= start) & (at <= end) & ~((at >= pause) & (at <= resume))
+    return tokens * read.to(tokens)[:, None, None]
+
+
+def blend(split, mask, figures, ground, ties="ground"):
+    """What both halves gave, each (B, n, C), put together by the mask (B, n, 1).
+
+    ties  to whom a mask that equals the threshold belongs; the published layers do not agree
+    """
+    ground = ground * split.background
+    figures = torch.lerp(figures * split.foreground, ground, split.merge)
+    if split.threshold is None:
+        return torch.lerp(ground, figures, mask)
+    inside = mask > split.threshold if ties == "ground" else mask >= split.threshold
+    return torch.where(inside, figures, ground)
