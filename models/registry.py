@@ -7,6 +7,7 @@ import torch
 
 from .animediffusion import network as animediffusion
 from .colorizediffusion import checkpoint as colorizediffusion
+from .colorizediffusion_xl import checkpoint as colorizediffusion_xl
 from .colorizediffusion_xl import tagger
 from .diffusart import network as diffusart
 from .geodesic import network as geodesic
@@ -17,6 +18,7 @@ from .scft import network as scft
 # None stands for a network built on the host's: `layout` of the native.py knows its tensors.
 SYSTEMS = {
     "colorizediffusion": (colorizediffusion.config, None),
+    "colorizediffusion_xl": (colorizediffusion_xl.config, None),
     "diffusart": (diffusart.config, diffusart.Diffusart),
     "animediffusion": (animediffusion.config, animediffusion.AnimeDiffusion),
     "geodesic": (geodesic.config, geodesic.GeodesicUNet),
@@ -24,6 +26,7 @@ SYSTEMS = {
 
 UNPACK = {  # systems whose files name tensors otherwise than their networks do, or hold more -> tensors by our names
     "colorizediffusion": colorizediffusion.unpack,
+    "colorizediffusion_xl": colorizediffusion.unpack,
 }
 VAE = "first_stage_model."  # of a latent colorizer, in its file
 

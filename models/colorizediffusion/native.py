@@ -94,9 +94,9 @@ class UNet(ReferenceUNet):
         ):
             return tokens, None
         if mode == "foreground":
-            figures, ground, lora = tokens, tokens, ("fg",) if v15 else ()
+            figures, ground, lora = tokens, tokens, ("fg" if v15 else None, None)
         else:
-            figures, lora = tokens, {"v1": (), "v1.5": ("bg",), "v2": ("fg", "bg")}[self.version]
+            figures, lora = tokens, {"v1": (None, None), "v1.5": (None, "bg"), "v2": ("fg", "bg")}[self.version]
             if v15:
                 figures = figures + self.thresh_embedder(options.sketch_threshold, tokens)
                 ground = ground + self.thresh_embedder(options.reference_threshold, tokens)
