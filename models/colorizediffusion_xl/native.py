@@ -60,8 +60,7 @@ class UNet(ReferenceUNet):
 
     def project(self, tokens, whole):
         """Tokens (B, m n, C) of m references and of them as wholes (B, m, C), as `join` has them -> (B, m k, D)."""
-        wholes = whole[:, :, None]
-        rows = torch.cat([wholes, tokens.unflatten(1, (wholes.shape[1], -1))], 2)
+        rows = torch.cat([whole[:, :, None], tokens.unflatten(1, (whole.shape[1], -1))], 2)
         clip, tagger, weights = part(rows.flatten(0, 1), len(self.proj.norm.weight))
         return (weights * self.proj(clip, tagger)).unflatten(0, rows.shape[:2]).flatten(1, 2)
 

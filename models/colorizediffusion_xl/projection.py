@@ -47,7 +47,7 @@ class ReferenceProjection(nn.Module):
 class SelfAttention(nn.Module):
     def __init__(self, layers, width, head, attention):
         super().__init__()
-        self.head = head
+        self.heads = max(1, width // head)
         self.attend = attention
         self.to_q = layers.Linear(width, width, bias=False)
         self.to_k = layers.Linear(width, width, bias=False)
@@ -56,7 +56,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, x):
         q, k, v = (
-            rearrange(project(x), "b n (heads c) -> b heads n c", c=self.head)
+            rearrange(project(x), "b n (heads c) -> b heads n c", heads=self.heads)
             for project in (self.to_q, self.to_k, self.to_v)
         )
         return self.to_out(rearrange(self.attend(q, k, v), "b heads n c -> b n (heads c)"))

@@ -1,18 +1,31 @@
-"""ColorizeDiffusion XL in the host: its tokens by two networks."""
+"""ColorizeDiffusion XL in the host: its files, its tokens by two networks, what xlv2 reads of a background."""
+
+import json
+from pathlib import Path
 
 import pytest
 import torch
 
 pytest.importorskip("comfy.sample", reason="needs ComfyUI: set COMFYUI_PATH")
 import comfy.clip_vision
-from lineart_colorize.models import keys
+from lineart_colorize.models import keys, registry
+from lineart_colorize.models.colorizediffusion import checkpoint
+from lineart_colorize.models.colorizediffusion_xl import native
 from lineart_colorize.models.colorizediffusion_xl import tokens as rows
 from lineart_colorize.models.colorizediffusion_xl.tagger import Tagger, pixels
+from lineart_colorize.models.conditioning import with_options
 from lineart_colorize.models.host import clip as towers
+from lineart_colorize.models.host.loading import load_colorizer
 from lineart_colorize.models.host.networks import load_network
 from lineart_colorize.nodes.reference_tokens import ReferenceTokens
 from safetensors.torch import save_file
 
+from .colorizediffusion import start, tiny_vae
+from .colorizediffusion_xl import XL, arguments
+from .test_sampling import sample
+
+DATA = Path(__file__).parents[1] / "data"
+PUBLISHED = {"sdxl": ("xl", 2605.98), "xlv2": ("xlv2", 4621.03)}  # key list, million parameters but for the VAE
 CLIP, TAGS = 24, 64  # widths of the tiny networks' tokens
 TOWER = {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 1, "intermediate_size": 32}
 TOWER |= {"hidden_act": "gelu", "num_channels": 3, "image_size": 224, "patch_size": 14}
@@ -78,3 +91,112 @@ def test_another_network_is_no_tagger(reference, clip_vision, tagger, monkeypatc
     monkeypatch.setattr(tagger.model, "system", "isnet")
     with pytest.raises(ValueError, match="needs a tagger network, but a isnet network is connected"):
         ReferenceTokens.execute(reference, clip_vision=clip_vision, tagger=tagger)
+
+
+def published(version):
+    named = json.loads((DATA / f"colorizediffusion_{PUBLISHED[version][0]}_keys.json").read_text())
+    return {key: torch.empty(shape, device="meta") for key, shape in named.items()}
+
+
+@pytest.mark.parametrize("version", XL)
+def test_the_published_layout_at_full_size(version):
+    found = registry.identify(published(version))
+    assert found.system == "colorizediffusion_xl" and (found.config["background"] is not None) == (version == "xlv2")
+    total = sum(tensor.numel() for tensor in found.state_dict.values())
+    assert total / 1e6 == pytest.approx(PUBLISHED[version][1], abs=0.06) and len(found.vae) == 248
+    assert found.config["transformer_depth_output"] == [0] * 3 + [2] * 3 + [10] * 3
+
+
+@pytest.mark.parametrize(
+    "part", ["proj.transformer.embedding", "proj.mlp.0.weight", "control_encoder.zero_blocks.0.0.bias"]
+)
+def test_networks_that_were_never_published_are_told(part):
+    with pytest.raises(ValueError, match="never published: take an sdxl or an xlv2 file"):
+        registry.identify({**published("sdxl"), part: torch.empty(1, device="meta")})
+
+
+def test_a_plain_xl_checkpoint_is_told():
+    plain = {
+        key: value for key, value in published("sdxl").items() if not key.startswith(("control_encoder.", "proj."))
+    }
+    with pytest.raises(ValueError, match=r"no colorizer .* looks like a Stable Diffusion checkpoint"):
+        registry.identify(plain)
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    """Version -> (MODEL, VAE)."""
+    folder, vae = tmp_path_factory.mktemp("models"), {f"first_stage_model.{k}": v for k, v in tiny_vae().items()}
+    found = {}
+    for version in XL:
+        torch.manual_seed(0)
+        layout = native.layout(**arguments(version, clip=CLIP, tagger=TAGS))
+        weights = {key: start(key, tensor.shape) for key, tensor in layout.items()}
+        save_file({**checkpoint.pack(weights), **vae}, folder / f"{version}.safetensors")
+        found[version] = load_colorizer(str(folder / f"{version}.safetensors"))
+    return found
+
+
+@pytest.fixture(params=XL)
+def model(request, loaded):
+    return loaded[request.param][0]
+
+
+@pytest.fixture
+def conds(reference, clip_vision, tagger, picture):
+    return ReferenceTokens.execute(reference, clip_vision=clip_vision, tagger=tagger, line=picture[0]).result
+
+
+def run(model, conds, shape=(1, 4, 8, 8), cfg=4.0, **options):
+    return sample(model, *conds, shape, cfg=cfg, **{"steps": 2, **options})
+
+
+def test_the_reference_decides(model, conds, picture, clip_vision, tagger, reference):
+    other = ReferenceTokens.execute(1 - reference, clip_vision=clip_vision, tagger=tagger, line=picture[0]).result
+    one, two = (run(model, sides, cfg=1.0) for sides in (conds, other))
+    assert one.isfinite().all() and not torch.allclose(one, two, atol=1e-3)
+
+
+def test_a_reference_of_weight_0_is_none(model, conds):
+    nothing = [[[0 * tokens, {**entry, keys.WHOLE: 0 * entry[keys.WHOLE]}] for tokens, entry in conds[0]]] * 2
+    assert torch.equal(run(model, nothing, cfg=1.0), run(model, [conds[1]] * 2, cfg=1.0))
+    network = model.model.diffusion_model
+    tokens, whole = (part.to(torch.float32) for part in (conds[0][0][0], conds[0][0][1][keys.WHOLE]))
+    context = network.project(tokens, whole)
+    assert context.shape == (1, 196, 40)
+    assert torch.allclose(network.project(tokens / 2, whole / 2), context / 2, atol=1e-4)
+    assert not network.project(0 * tokens, 0 * whole).any()
+
+
+def test_several_references_are_projected_each_by_itself(loaded, conds):
+    network = loaded["sdxl"][0].model.diffusion_model
+    tokens, whole = conds[0][0][0], conds[0][0][1][keys.WHOLE]
+    both = network.project(torch.cat([tokens, tokens.flip(2)], 1), torch.cat([whole, whole.flip(2)], 1))
+    assert both.shape == (1, 392, 40) and torch.allclose(both[:, :196], network.project(tokens, whole), atol=1e-5)
+
+
+def test_tokens_of_another_network_are_told(model, conds):
+    other = [[[tokens[..., :CLIP], entry] for tokens, entry in side] for side in conds]
+    with pytest.raises(ValueError, match=rf"tokens {CLIP} numbers wide, .* both CLIP ViT-bigG .* and wd-v1-4"):
+        run(model, other)
+
+
+def test_rotation_and_levels_of_the_sketch(model, conds):
+    plain = run(model, conds)
+    for option in ({"true_rotation": True}, {"sketch_levels": (1, 1, 0.5)}):
+        assert not torch.allclose(plain, run(model, [with_options(side, **option) for side in conds]))
+    for option in ({"sketch_levels": (1, 1)}, {"true_rotation": False}):
+        assert torch.equal(plain, run(model, [with_options(side, **option) for side in conds]))
+
+
+def test_the_size_of_the_picture_is_told_to_the_network(model, conds, monkeypatch):
+    seen, network = [], model.model.diffusion_model
+    inner = network.label_emb.forward
+    monkeypatch.setattr(network.label_emb, "forward", lambda y: seen.append(y) or inner(y))
+    run(model, conds, (1, 4, 8, 12), steps=1)
+    assert torch.allclose(seen[0][0], native.size_vector(64, 96)[0], atol=1e-4) and len(seen[0]) == 2
+
+
+def test_levels_of_strength(loaded):
+    blocks = loaded["sdxl"][0].model.strength_levels
+    assert blocks == {"encoder": [0], "semantics": [1, 2, 5, 6, 7, 8]}, "3 and 4 are the middle, 9 and 10 the decoder's"
