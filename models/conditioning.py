@@ -74,13 +74,24 @@ def reference_of(conditioning):
 
 
 def without_guidance(conditioning):
-    """The opposite of a guided conditioning: same drawing, same keys, no strokes, a white reference, no tokens."""
-    nothing = {keys.SCRIBBLE: 0, keys.SCRIBBLE_MASK: 0, keys.REFERENCE: 1, keys.REFERENCE_MASK: 0}
+    """The opposite of a guided conditioning: same drawing, same keys, no strokes, no tokens, no reference that counts.
+
+    The pictures of the reference stay: what is read of them beside the tokens is the same on both sides.
+    """
+    nothing = {keys.SCRIBBLE: 0, keys.SCRIBBLE_MASK: 0, keys.REFERENCE_MASK: 0}
     return [
         [
             torch.zeros_like(tokens),
             {**entry, **{key: torch.full_like(entry[key], value) for key, value in nothing.items() if key in entry}},
         ]
+        for tokens, entry in conditioning
+    ]
+
+
+def without_line(conditioning):
+    """The same with nothing drawn."""
+    return [
+        [tokens, {**entry, keys.LINE: torch.ones_like(entry[keys.LINE])} if keys.LINE in entry else entry]
         for tokens, entry in conditioning
     ]
 

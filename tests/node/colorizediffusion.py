@@ -3,10 +3,15 @@
 from functools import cache
 
 import torch
+from lineart_colorize.models import keys
 from lineart_colorize.models.colorizediffusion import native
+from lineart_colorize.models.conditioning import without_guidance
+
+from .test_sampling import sample
 
 VERSIONS = ("v1", "v1.5", "v2")
 CHANNELS, CONTEXT, TOKENS = 32, 24, 6
+LATENT = (1, 4, 8, 8)
 
 
 @cache
@@ -40,4 +45,38 @@ def tiny_vae():
     from comfy.taesd.taesd import TAESD
 
     torch.manual_seed(0)
-    return TAESD().state_dict()
+    return {key: start(key, tensor.shape) if tensor.ndim else tensor for key, tensor in TAESD().state_dict().items()}
+
+
+def conditioning(**values):
+    """Positive and negative as ReferenceTokens makes them, without its CLIP: a drawing of 64 x 64 and a reference."""
+    torch.manual_seed(1)
+    tokens, ground = torch.randn(2, 1, TOKENS, CONTEXT)
+    entry = {
+        keys.LINE: (torch.rand(1, 64, 64, 1) > 0.2).float().expand(-1, -1, -1, 3),
+        keys.REFERENCE: torch.rand(1, 40, 50, 3),
+        keys.REFERENCE_MASK: torch.ones(1, 40, 50),
+        keys.REFERENCE_FOREGROUND: (torch.rand(1, 20, 25) > 0.5).float(),
+        keys.TOKENS: tokens,
+        keys.BACKGROUND_TOKENS: ground,
+        **values,
+    }
+    positive = [[tokens, entry]]
+    return positive, without_guidance(positive)
+
+
+def load_vae():
+    import comfy.sd
+
+    return comfy.sd.VAE(sd=dict(tiny_vae()))
+
+
+def with_masks(**values):
+    figures = torch.zeros(1, 50, 30)
+    figures[:, 10:40, 5:20] = 1
+    named = {getattr(keys, name): value for name, value in values.items()}
+    return conditioning(**{keys.FOREGROUND: figures, **named})
+
+
+def run(model, conds=None, shape=LATENT, *, cfg=4.0, **options):
+    return sample(model, *(conds or conditioning()), shape, cfg=cfg, **options)

@@ -8,12 +8,13 @@ import torch
 
 pytest.importorskip("comfy.sample", reason="needs ComfyUI: set COMFYUI_PATH")
 import comfy.clip_vision
+import comfy.sd
 from lineart_colorize.models import keys, registry
 from lineart_colorize.models.colorizediffusion import checkpoint
 from lineart_colorize.models.colorizediffusion_xl import native
 from lineart_colorize.models.colorizediffusion_xl import tokens as rows
 from lineart_colorize.models.colorizediffusion_xl.tagger import Tagger, pixels
-from lineart_colorize.models.conditioning import with_options
+from lineart_colorize.models.conditioning import with_options, with_values
 from lineart_colorize.models.host import clip as towers
 from lineart_colorize.models.host.loading import load_colorizer
 from lineart_colorize.models.host.networks import load_network
@@ -200,3 +201,71 @@ def test_the_size_of_the_picture_is_told_to_the_network(model, conds, monkeypatc
 def test_levels_of_strength(loaded):
     blocks = loaded["sdxl"][0].model.strength_levels
     assert blocks == {"encoder": [0], "semantics": [1, 2, 5, 6, 7, 8]}, "3 and 4 are the middle, 9 and 10 the decoder's"
+
+
+@pytest.fixture
+def masked(conds, picture):
+    """The same with figures, and a ground read of the reference without them."""
+    figures = torch.zeros(1, 40, 44)
+    figures[:, :, 22:] = 1
+    values = {
+        keys.FOREGROUND: figures,
+        keys.REFERENCE_FOREGROUND: torch.ones(1, 20, 25).tril(),
+        keys.BACKGROUND_TOKENS: conds[0][0][0].flip(1),
+        keys.BACKGROUND_WHOLE: conds[0][0][1][keys.WHOLE],
+        keys.VAE: comfy.sd.VAE(sd=tiny_vae()),
+    }
+    return [[[tokens, {**entry, **values}] for tokens, entry in side] for side in conds]
+
+
+def changed(conds, **options):
+    return [with_options(side, **options) for side in conds]
+
+
+def test_figures_and_ground_read_tokens_of_their_own(model, conds, masked):
+    plain, split = run(model, conds), run(model, masked)
+    assert split.isfinite().all() and not torch.allclose(plain, split, atol=1e-3)
+    assert torch.equal(plain, run(model, changed(masked, split="off")))
+    for option in ({"merge": 0.5}, {"foreground_strength": 0.2}, {"background_strength": 0.2}):
+        assert not torch.allclose(split, run(model, changed(masked, **option)), atol=1e-4), option
+    soft = torch.equal(split, run(model, changed(masked, sketch_threshold=0.9)))
+    assert soft == model.model.diffusion_model.reads_background, "xlv2 blends by the mask instead"
+
+
+def test_xlv2_reads_a_background_once_for_all_steps(loaded, masked, monkeypatch):
+    model = loaded["xlv2"][0]
+    seen, encoder = [], model.model.encoders["bg_encoder"].model
+    read = encoder.forward
+    monkeypatch.setattr(encoder, "forward", lambda *inputs: seen.append(inputs) or read(*inputs))
+    reference = run(model, masked, steps=3)
+    [(x, y)] = seen
+    assert x.shape == (1, 6, 8, 8) and torch.allclose(y, native.crop_vector((64, 64), (40, 50)), atol=1e-4)
+    assert x[:, 4, :, 0].max() == 0 and x[:, 4, 4, -1] == 1, "figures of the drawing"
+    own = {keys.BACKGROUND: torch.rand(1, 30, 90, 3)}
+    other = run(model, [with_values(side, own) for side in masked], steps=3)
+    assert not torch.allclose(reference, other, atol=1e-4) and len(seen) == 2
+    assert not model.model.made, "what it gave is dropped with the run"
+
+
+def test_xlv2_without_a_vae_is_told(loaded, masked):
+    for side in masked:
+        del side[0][1][keys.VAE]
+    with pytest.raises(ValueError, match="connect the VAE of ColorizeModelLoader to vae of ReferenceTokens"):
+        run(loaded["xlv2"][0], masked)
+    assert run(loaded["sdxl"][0], masked).isfinite().all(), "sdxl reads tokens alone"
+
+
+@pytest.mark.parametrize("size", [(9, 13), (16, 4)])
+def test_any_latent(loaded, masked, size):
+    assert run(loaded["xlv2"][0], masked, (1, 4, *size)).isfinite().all()
+
+
+def test_a_batch_with_one_reference(model, masked):
+    out = run(model, masked, (3, 4, 8, 8))
+    assert out.shape == (3, 4, 8, 8) and not torch.allclose(out[0], out[1])
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_injection_reads_the_reference_in_place_of_the_background(model, masked, mode):
+    injected = run(model, changed(masked, injection=mode, injection_sketch=0.5))
+    assert injected.isfinite().all() and not torch.allclose(injected, run(model, masked), atol=1e-4)
