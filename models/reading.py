@@ -128,6 +128,14 @@ class Call:
         return self.masks[height, width]
 
 
+def read_strengths(text):
+    """Strengths such as "1, 0.5", as many as there are; ValueError tells what is wrong."""
+    try:
+        return tuple(float(word) for word in text.replace(",", " ").split())
+    except ValueError:
+        raise ValueError(f"Strengths are numbers with commas between them, such as 1, 0.5: found '{text}'.") from None
+
+
 def latent_mask(mask, ratio=8, mode="bicubic"):
     """A mask (B, 1, H, W) at the size of a latent."""
     return F.interpolate(mask, scale_factor=1 / ratio, mode=mode)

@@ -40,8 +40,15 @@ def squash(image, side):
 
 
 def without_figures(reference, figures, threshold):
-    """The ground of a reference: white wherever the mask of its figures, soft and of the same size, is not below."""
+    """A reference, white = 1, white wherever the soft mask of its figures, of the same size, is not below."""
     return torch.where(figures < threshold, reference, torch.ones_like(reference))
+
+
+def ground_of(reference, figures, threshold):
+    """The reference (B, H, W, C) without its figures, by their soft mask (B, h, w) of any size."""
+    figures = resize(figures[..., None].to(reference), *reference.shape[1:3])
+    batch = max(len(reference), len(figures))
+    return without_figures(repeat_batch(rgb(reference), batch), repeat_batch(figures, batch), threshold)
 
 
 def stretch(planes, height, width):

@@ -9,7 +9,9 @@ from .lineart_clean_up import LineartCleanUp
 from .lineart_correspondence import LineartCorrespondence
 from .lineart_ddim import LineartDDIM
 from .lineart_finish import LineartFinish
+from .lineart_guider import LineartGuider
 from .lineart_network_loader import LineartNetworkLoader
+from .lineart_reference_options import LineartReferenceOptions
 from .lineart_subject_mask import LineartSubjectMask
 from .lineart_text_heat_map import LineartTextHeatMap
 from .lineart_text_manipulation import LineartTextManipulation
@@ -27,6 +29,8 @@ NODES = [
     LineartTextManipulation,
     LineartTextHeatMap,
     ColorizeSampler,
+    LineartReferenceOptions,
+    LineartGuider,
     LineartDDIM,
     LineartCorrespondence,
     LineartFinish,

@@ -40,7 +40,7 @@ class ColorizeSampler(io.ComfyNode):
                     max=100.0,
                     step=0.1,
                     tooltip=(
-                        "How much further than the model's own opinion the strokes are followed; 1 = off. "
+                        "How much further than the model's own opinion strokes or reference are followed; 1 = off. "
                         "0 = the model's own number."
                     ),
                 ),
@@ -71,7 +71,7 @@ class ColorizeSampler(io.ComfyNode):
                     ),
                 ),
                 io.Image.Input("line", optional=True, tooltip=f"{LINE} It wins over the one in the conditioning."),
-                io.Conditioning.Input("positive", optional=True, tooltip="Strokes and line art from ScribbleEncoder."),
+                io.Conditioning.Input("positive", optional=True, tooltip="From ScribbleEncoder or ReferenceTokens."),
                 io.Conditioning.Input(
                     "negative",
                     optional=True,
@@ -89,6 +89,19 @@ class ColorizeSampler(io.ComfyNode):
                         "A picture to start from, or to repaint where its noise mask says so. Its size is "
                         "worked at, in place of resolution."
                     ),
+                ),
+                io.Float.Input(
+                    "sketch_cfg",
+                    default=1.0,
+                    min=1.0,
+                    max=5.0,
+                    step=0.1,
+                    optional=True,
+                    tooltip=(
+                        "How much further than the model's own opinion the lines are followed; 1 = off. Beside cfg it "
+                        "costs half as much time again."
+                    ),
+                    advanced=True,
                 ),
             ],
             outputs=[
@@ -113,6 +126,7 @@ class ColorizeSampler(io.ComfyNode):
         negative=None,
         vae=None,
         latent=None,
+        sketch_cfg=1.0,
     ):
         return io.NodeOutput(
             *sampling.colorize(
@@ -129,5 +143,6 @@ class ColorizeSampler(io.ComfyNode):
                 negative,
                 vae,
                 latent,
+                sketch_cfg,
             )
         )

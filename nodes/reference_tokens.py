@@ -4,7 +4,8 @@ from ..models import keys
 from ..models.colorizediffusion.tokens import CONCATENATED, EACH, SEVERAL, combine, read_weights
 from ..models.conditioning import blank, with_options, with_tokens, with_values, without_guidance
 from ..models.host import clip
-from ..models.reference import on_white, read_reference, widen
+from ..models.image import repeat_batch, rgb
+from ..models.reference import ground_of, on_white, read_reference, widen
 from .common import LINE, NEGATIVE, POSITIVE, ROOT, LineartNetwork
 
 
@@ -77,6 +78,36 @@ class ReferenceTokens(io.ComfyNode):
                     tooltip="How much each of several references counts to CLIP, such as 1, 0.5. Empty: all the same.",
                     advanced=True,
                 ),
+                io.Mask.Input(
+                    "foreground",
+                    optional=True,
+                    tooltip="Figures of the drawing: they and their ground are coloured after parts of their own.",
+                ),
+                io.Mask.Input(
+                    "reference_foreground",
+                    optional=True,
+                    tooltip="Figures of the reference. The ground of the drawing is coloured after the rest.",
+                ),
+                io.Image.Input(
+                    "background",
+                    optional=True,
+                    tooltip="Another picture for the ground of the drawing to take its colours from.",
+                ),
+                io.Vae.Input(
+                    "vae",
+                    optional=True,
+                    tooltip="VAE of ColorizeModelLoader: needed by ColorizeDiffusion v2, and for attention injection.",
+                ),
+                io.Float.Input(
+                    "reference_threshold",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="From which value on reference_foreground is a figure.",
+                    advanced=True,
+                ),
                 LineartNetwork.Input(
                     "tagger",
                     optional=True,
@@ -102,20 +133,60 @@ class ReferenceTokens(io.ComfyNode):
         padding=1.0,
         several=EACH,
         weights="",
+        foreground=None,
+        reference_foreground=None,
+        background=None,
+        vae=None,
+        reference_threshold=0.5,
         tagger=None,
     ):
         picture, counts = read_reference(reference, mask)
         picture, counts = widen(picture, padding), widen(counts[..., None], padding)
+        background = background if background is None else widen(rgb(background), padding)
+        foreground, figures = (given(part) for part in (foreground, reference_foreground))
+        if figures is not None:
+            figures = widen(repeat_batch(figures, len(picture))[..., None], padding, 0.0)[..., 0]
+
         shown = slice(None) if several == EACH else slice(1)
-        values = {keys.REFERENCE: picture[shown], keys.REFERENCE_MASK: counts[shown, ..., 0] * strength}
-        if line is not None:
-            values[keys.LINE] = line
-        sides = [side and with_values(side, values) for side in (positive or blank(), negative)]
+        values = {
+            keys.REFERENCE: picture[shown],
+            keys.REFERENCE_MASK: counts[shown, ..., 0] * strength,
+            keys.LINE: line,
+            keys.FOREGROUND: foreground,
+            keys.REFERENCE_FOREGROUND: figures if figures is None else figures[shown],
+            keys.BACKGROUND: background,
+            keys.VAE: vae,
+        }
         if clip_vision is not None:
             shares = read_weights(weights, len(picture))
-            tokens = clip.reference_tokens(clip_vision, tagger, on_white(picture, counts))
-            whole, tokens = (combine(part, shares, several) for part in (tokens[:, :1], tokens[:, 1:]))
+            sight = clip_vision, tagger
+            whole, tokens = see(*sight, on_white(picture, counts), shares, several)
+            ground = None
+            if background is not None:
+                ground = see(*sight, background, [1.0] * len(background), EACH)
+            elif figures is not None:
+                ground = see(
+                    *sight, ground_of(on_white(picture, counts), figures, reference_threshold), shares, several
+                )
+            if ground is not None:
+                values[keys.BACKGROUND_WHOLE], values[keys.BACKGROUND_TOKENS] = ground
+
+        values = {key: value for key, value in values.items() if value is not None}
+        sides = [side and with_values(side, values) for side in (positive or blank(), negative)]
+        if clip_vision is not None:
             sides = [side and with_tokens(side, tokens, whole, several == CONCATENATED) for side in sides]
-            sides = [side and with_options(side, strength=strength) for side in sides]
+            numbers = {} if figures is None else {"reference_threshold": reference_threshold}
+            sides = [side and with_options(side, strength=strength, **numbers) for side in sides]
         positive, negative = sides
         return io.NodeOutput(positive, without_guidance(negative or positive))
+
+
+def see(clip_vision, tagger, pictures, shares, several):
+    """Tokens of the pictures as wholes and of their parts."""
+    tokens = clip.reference_tokens(clip_vision, tagger, pictures)
+    return [combine(part, shares, several) for part in (tokens[:, :1], tokens[:, 1:])]
+
+
+def given(mask):
+    """A mask, or None for one that is all 0: LoadImage gives that for a picture without transparency."""
+    return mask if mask is not None and mask.any() else None

@@ -11,10 +11,10 @@ from ..host.colorizer import host_attention
 from ..host.conds import CONDMade
 from ..host.reference_model import ReferenceConfig, ReferenceModel
 from ..host.reference_unet import ReferenceUNet
-from ..image import repeat_batch, resize, rgb
+from ..image import repeat_batch, rgb
 from ..layers import Layers
 from ..reading import Split
-from ..reference import stretch, without_figures
+from ..reference import ground_of, stretch
 from .checkpoint import pack
 from .network import (
     HINT_BLOCKS,
@@ -101,7 +101,7 @@ class UNet(ReferenceUNet):
                 figures = figures + self.thresh_embedder(options.sketch_threshold, tokens)
                 ground = ground + self.thresh_embedder(options.reference_threshold, tokens)
                 ground = ground if own_background else self.transformer(ground)
-        both = [figures, ground]
+        both = same_shape(figures, ground)
         if v15 and mode == "both":
             both, lora = 2 * both, ("fg", "bg")
         strengths = options.foreground_strength, options.background_strength
@@ -176,9 +176,8 @@ class ColorizeDiffusion(ReferenceModel):
     def halves(self, tokens, entry, options):
         if entry.get(keys.FOREGROUND) is None:
             return tokens, None
-        ground = entry.get(keys.BACKGROUND_TOKENS)
-        if ground is not None:
-            tokens, ground = same_shape(tokens, ground.to(tokens))
+        ground = self.background_tokens(entry, options)
+        ground = ground if ground is None else ground.to(tokens)
         return self.diffusion_model.halves(tokens, ground, options, entry.get(keys.BACKGROUND) is not None)
 
     def features(self, entry, options, split, size):
@@ -227,13 +226,15 @@ class ColorizeDiffusion(ReferenceModel):
 
 
 class Config(ReferenceConfig):
-    """Noise prediction, but v in v2. Nothing in a file tells it."""
+    """Noise prediction, but v in v2, which is made for larger pictures. Nothing in a file tells it."""
 
     model = ColorizeDiffusion
 
     def __init__(self, unet_config):
         super().__init__(unet_config)
-        self.prediction = "v" if unet_config["version"] == "v2" else "eps"
+        if unet_config["version"] == "v2":
+            self.prediction = "v"
+            self.colorize_defaults = {**self.colorize_defaults, "size": 768}
 
     def encoders(self, **place):
         return encoders(self.unet_config, **place)
@@ -248,13 +249,6 @@ def mixed(some, others, share):
 
 def listed(name, made):
     return {f"{name}_{j}": CONDMade(lambda j=j: made(j)) for j in range(OUTPUT_BLOCKS)}
-
-
-def ground_of(reference, figures, threshold):
-    """The reference (B, H, W, C) without its figures, soft mask (B, h, w) of any size."""
-    figures = resize(figures[..., None], *reference.shape[1:3])
-    batch = max(len(reference), len(figures))
-    return without_figures(repeat_batch(rgb(reference), batch), repeat_batch(figures, batch), threshold)
 
 
 def same_shape(tokens, ground):

@@ -12,14 +12,14 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from .. import keys
 from ..colorizediffusion.checkpoint import pack
-from ..colorizediffusion.native import ground_of, same_shape
+from ..colorizediffusion.native import same_shape
 from ..host.colorizer import host_attention
 from ..host.conds import CONDOnce
 from ..host.reference_model import RATIO, ReferenceConfig, ReferenceModel, place_mask
 from ..host.reference_unet import CALL, ReferenceUNet, SelfAttention
 from ..image import repeat_batch, rgb
 from ..reading import Split, latent_mask
-from ..reference import stretch
+from ..reference import ground_of, stretch
 from .projection import ReferenceProjection
 from .sketch import SketchEncoder
 from .tokens import part
@@ -156,47 +156,42 @@ class ColorizeDiffusionXL(ReferenceModel):
         return self.diffusion_model.control_encoder(planes.to(**self.place), options.true_rotation)
 
     def halves(self, tokens, entry, options):
-        """Published is one way to split: the ground reads tokens of its own, by a hard mask or, in xlv2, a soft one."""
-        project = self.diffusion_model.project
-        whole = entry.get(keys.WHOLE)
-        figures = project(tokens, tokens.new_zeros(1, 1, tokens.shape[-1]) if whole is None else whole.to(tokens))
-        if options.split == "off" or entry.get(keys.FOREGROUND) is None or entry.get(keys.BACKGROUND_TOKENS) is None:
+        """The ground reads tokens of its own, by a hard mask or, in xlv2, a soft one; figures have none of their own."""
+        figures = self.project(tokens, entry.get(keys.WHOLE))
+        if options.split not in ("background", "both") or entry.get(keys.FOREGROUND) is None:
             return figures, None
-        ground = project(entry[keys.BACKGROUND_TOKENS].to(tokens), entry[keys.BACKGROUND_WHOLE].to(tokens))
+        ground = self.project(self.background_tokens(entry, options).to(tokens), entry.get(keys.BACKGROUND_WHOLE))
         soft = self.diffusion_model.reads_background
         threshold, names = (None, (LORA, LORA)) if soft else (options.sketch_threshold, (None, None))
         strengths = options.foreground_strength, options.background_strength
         return torch.cat(same_shape(figures, ground), dim=1), Split(threshold, options.merge, *strengths, names)
 
+    def project(self, tokens, whole):
+        nothing = tokens.new_zeros(1, 1, tokens.shape[-1])
+        return self.diffusion_model.project(tokens, nothing if whole is None else whole.to(tokens))
+
     def features(self, entry, options, split, size):
         """xlv2: what its encoder reads of the background picture, or of the reference without its figures."""
         if split is None or not self.encoders:
             return {}
-        reference, figures, own = (
-            entry.get(key) for key in (keys.REFERENCE, keys.REFERENCE_FOREGROUND, keys.BACKGROUND)
-        )
-        about = (
-            entry[keys.LINE].shape[1:3],
-            entry[keys.FOREGROUND],
-            reference,
-            figures,
-            own,
-            options.reference_threshold,
-        )
+        parts = keys.FOREGROUND, keys.REFERENCE, keys.REFERENCE_FOREGROUND, keys.BACKGROUND
+        foreground, reference, figures, own = (entry.get(key) for key in parts)
+        drawn, threshold = entry[keys.LINE].shape[1:3], options.reference_threshold
 
         def make():
-            picture = rgb(own) if own is not None else ground_of(reference, figures, options.reference_threshold)
+            picture = rgb(own) if own is not None else ground_of(reference, figures, threshold)
             latent = self.encode(entry, stretch(picture.movedim(-1, 1), *size))
-            drawn = place_mask(entry[keys.FOREGROUND], entry[keys.LINE].shape[1:3], *size)
-            known = drawn.new_zeros(1, 1, *size) if figures is None else stretch(figures[:, None], *size)
-            masks = [latent_mask(mask, mode=self.mask_mode).to(latent) for mask in (drawn, known)]
-            batch = max(map(len, (latent, *masks)))
-            x = torch.cat([repeat_batch(plane, batch) for plane in (latent, *masks)], 1)
+            known = latent.new_zeros(1, 1, *size) if figures is None else stretch(figures[:, None], *size)
+            masks = [latent_mask(m, mode=self.mask_mode) for m in (place_mask(foreground, drawn, *size), known)]
+            planes = [latent, *(mask.to(latent) for mask in masks)]
+            batch = max(map(len, planes))
+            x = torch.cat([repeat_batch(plane, batch) for plane in planes], 1)
             return self.run_beside(
                 self.encoders["bg_encoder"], x, crop_vector(size, picture.shape[1:3]).expand(batch, -1)
             )
 
-        return {"ground": CONDOnce(self.once(make, "ground", size, *about))}
+        about = size, drawn, threshold, foreground, reference, figures, own
+        return {"ground": CONDOnce(self.once(make, "ground", *about))}
 
 
 class Config(ReferenceConfig):

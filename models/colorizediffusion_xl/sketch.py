@@ -81,9 +81,8 @@ class CoarseToFineAttention(nn.Module):
     def forward(self, whole, maps, true_rotation):
         """whole (B, C, 1, 1) and maps [(B, C, h, w)], coarsest first -> maps of the same sizes."""
         x = torch.cat([rearrange(level, "b c h w -> b (h w) c") for level in (whole, *maps)], 1)
-        tables = torch.cat([turns(*level.shape[2:], x.shape[-1] // self.heads, true_rotation) for level in maps], 1).to(
-            x
-        )
+        width = x.shape[-1] // self.heads
+        tables = torch.cat([turns(*level.shape[2:], width, true_rotation) for level in maps], 1).to(x)
         q, k = turn(self.split(self.q_norm(self.to_q(x))), tables), turn(self.split(self.k_norm(self.to_k(x))), tables)
         v = self.split(self.to_v(x))
         first, *sizes = [level.shape[2] * level.shape[3] for level in maps]

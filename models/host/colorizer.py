@@ -34,6 +34,7 @@ class PixelConfig(comfy.supported_models_base.BASE):
     kind               how its network is parameterised
     prediction         the one of PREDICTIONS that it was published with
     predictions        those that the loader may put in its place
+    multiple           of which the sides of the picture are
     colorize_defaults  what "auto" means in ColorizeSampler; size is the longer side in px
     """
 
@@ -43,6 +44,7 @@ class PixelConfig(comfy.supported_models_base.BASE):
     kind = comfy.model_base.ModelType.EPS
     prediction = "eps"
     predictions = ()
+    multiple = 1
     colorize_defaults: ClassVar = {
         "size": 256,
         "steps": 20,

@@ -152,6 +152,17 @@ class ReferenceModel(comfy.model_base.BaseModel):
             )
         return tokens
 
+    def background_tokens(self, entry, options):
+        """What the ground of a drawing with figures reads, or None if nobody asks for it."""
+        tokens = entry.get(keys.BACKGROUND_TOKENS)
+        if tokens is None and options.split in ("background", "both"):
+            raise ValueError(
+                "The drawing has figures, but nothing tells what its ground shall look like: connect "
+                "reference_foreground or background to ReferenceTokens, or set split of LineartReferenceOptions to "
+                "foreground or off."
+            )
+        return tokens
+
     def token_width(self):
         return self.diffusion_model.context_dim
 

@@ -10,21 +10,39 @@ from .. import keys
 from ..conditioning import blank, line_of, with_values, without_guidance
 from ..finish import finish
 from ..image import fit_inside
-from .device import on_device
+from ..line.preparation import fit, inside
+from .device import intermediate_device, on_device
+from .guiding import guider
 
 SAMPLERS = ["auto", *comfy.samplers.SAMPLER_NAMES]
 SCHEDULERS = ["auto", *comfy.samplers.SCHEDULER_NAMES]
 
 
-def colorize(model, seed, steps, cfg, sampler, scheduler, denoise, resolution, line, positive, negative, vae, latent):
+def colorize(
+    model,
+    seed,
+    steps,
+    cfg,
+    sampler,
+    scheduler,
+    denoise,
+    resolution,
+    line,
+    positive,
+    negative,
+    vae,
+    latent,
+    sketch_cfg=1.0,
+):
     """The coloured drawing as (LATENT, IMAGE at the drawing's own size). 0 and "auto": the model's choice.
 
     The drawing is scaled until its longer side is `resolution`, coloured, and finished at full size. A latent
     takes the place of `resolution`: its size and batch are worked at.
     """
     auto = defaults(model)
-    cfg = cfg or auto["cfg"]
-    steps = steps or auto["steps"]
+    latent_format = model.get_model_object("latent_format")
+    if latent_format.spacial_downscale_ratio > 1 and vae is None:
+        raise ValueError("This model does not work on pixels: connect the VAE of ColorizeModelLoader.")
     sampler = auto["sampler"] if sampler == "auto" else sampler
     scheduler = auto["scheduler"] if scheduler == "auto" else scheduler
 
@@ -36,36 +54,36 @@ def colorize(model, seed, steps, cfg, sampler, scheduler, denoise, resolution, l
     if line is None:
         raise ValueError("There is no line art: connect the drawing to `line`, here or in ScribbleEncoder.")
 
-    latent = latent or start(line, positive, denoise, resolution or auto["size"])
+    latent = latent or start(model, line, positive, denoise, resolution or auto["size"])
     samples = fit_latent(model, latent)
-    samples = comfy.sample.sample(
-        model,
-        comfy.sample.prepare_noise(samples, seed, latent.get("batch_index")),
-        steps,
-        cfg,
-        sampler,
-        scheduler,
-        positive,
-        negative,
-        samples,
-        denoise=denoise,
-        noise_mask=latent.get("noise_mask"),
-        callback=latent_preview.prepare_callback(model, steps),
-        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-        seed=seed,
+    steps = steps or auto["steps"]
+    sigmas = comfy.samplers.KSampler(model, steps, model.load_device, sampler, scheduler, denoise).sigmas
+    samples = (
+        guider(model, positive, negative, cfg or auto["cfg"], sketch_cfg)
+        .sample(
+            comfy.sample.prepare_noise(samples, seed, latent.get("batch_index")),
+            samples,
+            comfy.samplers.sampler_object(sampler),
+            sigmas,
+            denoise_mask=latent.get("noise_mask"),
+            callback=latent_preview.prepare_callback(model, steps),
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            seed=seed,
+        )
+        .to(intermediate_device())
     )
     kept = {key: value for key, value in latent.items() if not key.startswith("downscale_ratio")}
-    return {**kept, "samples": samples}, on_device(finish, decode(model, vae, samples), line)
+    return {**kept, "samples": samples}, on_device(finish, decode(model, vae, samples, line), line)
 
 
 def defaults(model):
     config = type(model.model.model_config)
     if not hasattr(config, "colorize_defaults"):
         raise ValueError("This MODEL is no colorizer: load one with ColorizeModelLoader.")
-    return config.colorize_defaults
+    return model.model.model_config.colorize_defaults
 
 
-def start(line, positive, denoise, size):
+def start(model, line, positive, denoise, size):
     """An empty latent for the drawing: as many pictures as there are drawings, scribbles or references."""
     if denoise < 1:
         raise ValueError(
@@ -74,7 +92,10 @@ def start(line, positive, denoise, size):
         )
     pictures = (keys.LINE, keys.SCRIBBLE, keys.REFERENCE)
     batch = max(len(entry[key]) for _, entry in positive for key in pictures if key in entry)
-    return {"samples": torch.zeros(batch, 3, *fit_inside(*line.shape[1:3], size))}
+    latent_format, multiple = model.get_model_object("latent_format"), type(model.model.model_config).multiple
+    ratio = latent_format.spacial_downscale_ratio
+    sides = (-(-side // multiple) * multiple // ratio for side in fit_inside(*line.shape[1:3], size))
+    return {"samples": torch.zeros(batch, latent_format.latent_channels, *sides)}
 
 
 def fit_latent(model, latent):
@@ -94,11 +115,9 @@ def fit_latent(model, latent):
     return samples
 
 
-def decode(model, vae, samples):
-    """IMAGE of what was sampled; a model of pixels needs no VAE."""
-    latent_format = model.get_model_object("latent_format")
-    if latent_format.spacial_downscale_ratio == 1:
+def decode(model, vae, samples, line):
+    """IMAGE of what was sampled, where the drawing lies in it; a model of pixels needs no VAE and stretches it."""
+    if model.get_model_object("latent_format").spacial_downscale_ratio == 1:
         return ((samples + 1) / 2).clamp(0, 1).movedim(1, -1)
-    if vae is None:
-        raise ValueError("This model does not work on pixels: connect the VAE of ColorizeModelLoader.")
-    return vae.decode(samples)
+    planes = vae.decode(samples).movedim(-1, 1)
+    return inside(planes, fit(*line.shape[1:3], *planes.shape[2:])).movedim(1, -1)

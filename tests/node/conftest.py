@@ -46,3 +46,55 @@ def guided(picture):
 
     line, colours, mask = picture
     return ScribbleEncoder.execute(colours, mask, line=line, mask_is="strokes").result
+
+
+@pytest.fixture(scope="session")
+def colorizer_files(tmp_path_factory):
+    from lineart_colorize.models.colorizediffusion import checkpoint
+
+    from .colorizediffusion import VERSIONS, tiny_vae, weights
+
+    folder, vae = tmp_path_factory.mktemp("models"), {f"first_stage_model.{k}": v for k, v in tiny_vae().items()}
+    for version in VERSIONS:
+        save_file({**checkpoint.pack(weights(version)), **vae}, folder / f"{version}.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def loaded(colorizer_files):
+    """Version of ColorizeDiffusion -> (MODEL, VAE)."""
+    from lineart_colorize.models.host.loading import load_colorizer
+
+    return {path.stem: load_colorizer(str(path)) for path in colorizer_files.iterdir()}
+
+
+@pytest.fixture
+def v1(loaded):
+    return loaded["v1"][0]
+
+
+@pytest.fixture
+def v2(loaded):
+    return loaded["v2"][0]
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """What the network's encoders and its UNet were called with, for a MODEL."""
+
+    def calls(model):
+        seen = {"unet": [], "sketch": [], **{name: [] for name in model.model.encoders}}
+        network = model.model.diffusion_model
+        parts = {"unet": (network, "run"), "sketch": (network.control_encoder, "forward")}
+        parts |= {name: (patcher.model, "forward") for name, patcher in model.model.encoders.items()}
+        for name, (part, method) in parts.items():
+            original = getattr(part, method)
+
+            def call(*args, name=name, original=original, **named):
+                seen[name].append(args)
+                return original(*args, **named)
+
+            monkeypatch.setattr(part, method, call)
+        return seen
+
+    return calls

@@ -22,13 +22,30 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
         [
             *("model", "seed", "steps", "cfg", "sampler", "scheduler", "denoise", "resolution"),
             *("line", "positive", "negative", "vae", "latent"),
+            *("sketch_cfg",),
         ],
         ["LATENT", "IMAGE"],
+    ),
+    "LineartReferenceOptions": (
+        [
+            *("positive", "sketch_strength", "split", "style", "injection"),
+            *("encoder_strength", "color_strength", "semantics_strength", "block_strengths"),
+            *("sketch_threshold", "merge", "foreground_strength", "background_strength", "background_factor"),
+            *("start", "end", "pause_start", "pause_end"),
+            *("injection_start", "injection_fidelity", "injection_sketch", "negative"),
+        ],
+        ["positive", "negative"],
+    ),
+    "LineartGuider": (
+        ["model", "positive", "reference_guidance", "sketch_guidance", "start", "end", "negative"],
+        ["GUIDER"],
     ),
     "ReferenceTokens": (
         [
             *("reference", "strength", "mask", "line", "positive", "negative"),
-            *("clip_vision", "padding", "several", "weights", "tagger"),
+            *("clip_vision", "padding", "several", "weights"),
+            *("foreground", "reference_foreground", "background", "vae", "reference_threshold"),
+            "tagger",
         ],
         ["positive", "negative"],
     ),
