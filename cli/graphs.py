@@ -82,7 +82,7 @@ def from_workflow(workflow, info):
             plug["name"]: sources[plug["link"]] for plug in part.get("inputs") or [] if plug.get("link") in sources
         }
         graph[str(number)] = node(part["type"], **(inputs | linked))
-    return graph
+    return with_defaults(graph, info)  # a file older than a widget lacks its value, and the browser fills it in
 
 
 def widget_values(schema, values):

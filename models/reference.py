@@ -24,11 +24,11 @@ def on_white(picture, mask):
     return picture * mask + (1 - mask)
 
 
-def widen(picture, scale, fill=1.0):
-    """A picture (B, H, W, C) in the middle of one of the same height and scale times its width; margins are `fill`."""
+def widen(picture, scale):
+    """A picture (B, H, W, C) in the middle of one of the same height and scale times its width, with white margins."""
     width = picture.shape[2]
     more = int(width * scale) - width
-    return F.pad(picture, (0, 0, more // 2, more - more // 2), value=fill)
+    return F.pad(picture, (0, 0, more // 2, more - more // 2), value=1.0)
 
 
 def squash(image, side):

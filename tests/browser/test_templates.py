@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from lineart_colorize.cli import graphs
-from lineart_colorize.cli.demo import GUIDANCE, LINE, WORKFLOWS
+from lineart_colorize.cli.demo import WORKFLOWS
 from lineart_colorize.cli.server import NAME, Host
 
 TEMPLATES = sorted(WORKFLOWS.glob("*.json"))
@@ -23,13 +23,25 @@ LOAD = """async workflow => {
 }"""
 
 
+def wanted_models():
+    """Where the files belong that templates say they need: our loader's names begin with the folder."""
+    for file in TEMPLATES:
+        for part in json.loads(file.read_text("utf-8"))["nodes"]:
+            for model in part["properties"].get("models", ()):
+                ours = model["name"].startswith(f"{model['directory']}/")
+                yield model["name"] if ours else f"{model['directory']}/{model['name']}"
+
+
 @pytest.fixture(scope="module")
 def host():
     if not os.environ.get("COMFYUI_PATH"):
         pytest.skip("needs ComfyUI: set COMFYUI_PATH")
     with Host() as host:
-        for picture in (LINE, GUIDANCE):
-            host.upload(WORKFLOWS / picture)
+        for picture in WORKFLOWS.glob("demo_*.png"):
+            host.upload(picture)
+        for model in wanted_models():
+            (host.base / "models" / model).parent.mkdir(parents=True, exist_ok=True)
+            (host.base / "models" / model).touch()
         yield host
 
 

@@ -91,6 +91,11 @@ def test_a_file_of_the_browser_becomes_a_graph_of_the_host():
     }
 
 
+def test_a_file_older_than_a_widget_gets_its_default():
+    older = [{**part, "widgets_values": part["widgets_values"][:3]} for part in WORKFLOW["nodes"]]
+    assert graphs.from_workflow({**WORKFLOW, "nodes": older}, INFO)["3"]["inputs"]["cfg"] == 1.0
+
+
 def test_links_from_a_muted_node_are_dropped():
     muted = {
         **WORKFLOW,
