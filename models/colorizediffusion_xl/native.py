@@ -156,7 +156,7 @@ class ColorizeDiffusionXL(ReferenceModel):
         return self.diffusion_model.control_encoder(planes.to(**self.place), options.true_rotation)
 
     def halves(self, tokens, entry, options):
-        """The ground reads tokens of its own, by a hard mask or, in xlv2, a soft one; figures have none of their own."""
+        """The ground reads tokens of its own, by a hard mask or, in xlv2, a soft one. Figures have none of theirs."""
         figures = self.project(tokens, entry.get(keys.WHOLE))
         if options.split not in ("background", "both") or entry.get(keys.FOREGROUND) is None:
             return figures, None
@@ -167,8 +167,8 @@ class ColorizeDiffusionXL(ReferenceModel):
         return torch.cat(same_shape(figures, ground), dim=1), Split(threshold, options.merge, *strengths, names)
 
     def project(self, tokens, whole):
-        nothing = tokens.new_zeros(1, 1, tokens.shape[-1])
-        return self.diffusion_model.project(tokens, nothing if whole is None else whole.to(tokens))
+        whole = tokens.new_zeros(1, 1, tokens.shape[-1]) if whole is None else whole.to(tokens)
+        return self.diffusion_model.project(tokens, repeat_batch(whole, len(tokens)))
 
     def features(self, entry, options, split, size):
         """xlv2: what its encoder reads of the background picture, or of the reference without its figures."""

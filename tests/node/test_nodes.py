@@ -33,6 +33,7 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
             *("sketch_threshold", "merge", "foreground_strength", "background_strength", "background_factor"),
             *("start", "end", "pause_start", "pause_end"),
             *("injection_start", "injection_fidelity", "injection_sketch", "negative"),
+            *("sketch_levels", "true_rotation"),
         ],
         ["positive", "negative"],
     ),
