@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 
-BENCHMARKS = ("xdog", "sampling", "import_time", "line_networks")
+BENCHMARKS = ("xdog", "sampling", "import_time", "line_networks", "colorizediffusion")
 
 
 class Row(NamedTuple):
