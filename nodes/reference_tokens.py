@@ -145,7 +145,7 @@ class ReferenceTokens(io.ComfyNode):
         background = background if background is None else widen(rgb(background), padding)
         foreground, figures = (given(part) for part in (foreground, reference_foreground))
         if figures is not None:
-            figures = widen(repeat_batch(figures, len(picture))[..., None], padding, 0.0)[..., 0]
+            figures = 1 - widen(1 - repeat_batch(figures, len(picture))[..., None], padding)[..., 0]
 
         shown = slice(None) if several == EACH else slice(1)
         values = {

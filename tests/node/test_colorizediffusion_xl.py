@@ -18,6 +18,7 @@ from lineart_colorize.models.conditioning import with_options, with_values
 from lineart_colorize.models.host import clip as towers
 from lineart_colorize.models.host.loading import load_colorizer
 from lineart_colorize.models.host.networks import load_network
+from lineart_colorize.nodes.colorize_sampler import ColorizeSampler
 from lineart_colorize.nodes.reference_tokens import ReferenceTokens
 from safetensors.torch import save_file
 
@@ -204,18 +205,19 @@ def test_levels_of_strength(loaded):
 
 
 @pytest.fixture
-def masked(conds, picture):
+def masked(reference, clip_vision, tagger, picture):
     """The same with figures, and a ground read of the reference without them."""
     figures = torch.zeros(1, 40, 44)
     figures[:, :, 22:] = 1
-    values = {
-        keys.FOREGROUND: figures,
-        keys.REFERENCE_FOREGROUND: torch.ones(1, 20, 25).tril(),
-        keys.BACKGROUND_TOKENS: conds[0][0][0].flip(1),
-        keys.BACKGROUND_WHOLE: conds[0][0][1][keys.WHOLE],
-        keys.VAE: comfy.sd.VAE(sd=tiny_vae()),
-    }
-    return [[[tokens, {**entry, **values}] for tokens, entry in side] for side in conds]
+    return ReferenceTokens.execute(
+        reference,
+        clip_vision=clip_vision,
+        tagger=tagger,
+        line=picture[0],
+        foreground=figures,
+        reference_foreground=torch.ones(1, 20, 25).tril(),
+        vae=comfy.sd.VAE(sd=dict(tiny_vae())),
+    ).result
 
 
 def changed(conds, **options):
@@ -241,9 +243,9 @@ def test_xlv2_reads_a_background_once_for_all_steps(loaded, masked, monkeypatch)
     [(x, y)] = seen
     assert x.shape == (1, 6, 8, 8) and torch.allclose(y, native.crop_vector((64, 64), (40, 50)), atol=1e-4)
     assert x[:, 4, :, 0].max() == 0 and x[:, 4, 4, -1] == 1, "figures of the drawing"
-    own = {keys.BACKGROUND: torch.rand(1, 30, 90, 3)}
-    other = run(model, [with_values(side, own) for side in masked], steps=3)
-    assert not torch.allclose(reference, other, atol=1e-4) and len(seen) == 2
+    other = {keys.BACKGROUND: torch.rand(1, 30, 90, 3)}
+    own = [with_values(side, other) for side in masked]
+    assert not torch.allclose(reference, run(model, own, steps=3), atol=1e-4) and len(seen) == 2
     assert not model.model.made, "what it gave is dropped with the run"
 
 
@@ -269,3 +271,12 @@ def test_a_batch_with_one_reference(model, masked):
 def test_injection_reads_the_reference_in_place_of_the_background(model, masked, mode):
     injected = run(model, changed(masked, injection=mode, injection_sketch=0.5))
     assert injected.isfinite().all() and not torch.allclose(injected, run(model, masked), atol=1e-4)
+
+
+def test_the_convenience_node_colours_at_the_drawings_size(loaded, masked, picture):
+    inputs = {"seed": 1, "steps": 1, "cfg": 0.0, "sampler": "auto", "scheduler": "auto", "denoise": 1.0}
+    for model, vae in loaded.values():
+        image = ColorizeSampler.execute(
+            model, **inputs, resolution=64, line=picture[0], positive=masked[0], negative=masked[1], vae=vae
+        ).result[1]
+        assert image.shape == (1, 40, 44, 3) and image.isfinite().all()
