@@ -10,7 +10,7 @@ from ...models import keys
 from . import Row, medians
 from .sampling import join_host
 
-SIDE, STEPS, CHANNELS, CONTEXT, TOKENS = 256, 10, 64, 128, 256
+SIDE, STEPS, CHANNELS, CONTEXT, TOKENS = 128, 6, 64, 128, 64
 GUIDED = 0.3  # share of the sampling that the short guidance interval covers
 
 

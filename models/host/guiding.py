@@ -21,7 +21,7 @@ def guider(model, positive, negative=None, reference=1.0, sketch=1.0, interval=(
     else:
         guide = in_interval(comfy.samplers.CFGGuider)(model)
         guide.set_conds(positive, without_line(positive) if sketch > 1 else negative)
-        guide.set_cfg(max(reference, sketch))
+        guide.set_cfg(sketch if sketch > 1 else reference)
     sigma = model.get_model_object("model_sampling").percent_to_sigma
     guide.interval = [sigma(at) for at in interval]
     return guide

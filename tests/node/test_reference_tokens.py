@@ -324,3 +324,36 @@ def test_tokens_do_not_disturb_models_of_pixels(model, positive, picture):
     inputs = {"seed": 1, "steps": 1, "cfg": 0.0, "sampler": "auto", "scheduler": "auto", "denoise": 1.0}
     image = ColorizeSampler.execute(model, **inputs, resolution=32, line=picture[0], positive=positive).result[1]
     assert image.shape == (1, 40, 44, 3)
+
+
+def test_masks_and_a_background_give_tokens_of_the_ground(reference, clip_vision):
+    figures = torch.zeros(1, 20, 25)
+    figures[:, 5:15, 5:15] = 0.8
+    hidden = F.interpolate(figures[None], (40, 50), mode="nearest")[0, ..., None]
+    ground = torch.where(hidden < 0.5, reference, torch.ones_like(reference))
+    inputs = {"clip_vision": clip_vision, "foreground": torch.ones(1, 8, 8)}
+    positive, negative = ReferenceTokens.execute(reference, reference_foreground=figures, **inputs).result
+    expected = towers.image_tokens(clip_vision, ground)[:, 1:]
+    for [[_, entry]] in (positive, negative):
+        assert (entry[keys.BACKGROUND_TOKENS] - expected).abs().mean() < 0.2 * expected.std(), "but for its edge"
+        assert entry[keys.FOREGROUND].shape == (1, 8, 8) and entry[keys.OPTIONS]["reference_threshold"] == 0.5
+    other = torch.rand(1, 30, 20, 4)
+    entry = ReferenceTokens.execute(reference, background=other, **inputs).result[0][0][1]
+    assert torch.equal(entry[keys.BACKGROUND_TOKENS], towers.image_tokens(clip_vision, entry[keys.BACKGROUND])[:, 1:])
+    assert entry[keys.BACKGROUND].shape == (1, 30, 20, 3)
+
+
+def test_empty_masks_count_as_none(reference, clip_vision):
+    nothing = torch.zeros(1, 64, 64)
+    entry = ReferenceTokens.execute(
+        reference, clip_vision=clip_vision, foreground=nothing, reference_foreground=nothing
+    ).result[0][0][1]
+    assert not {keys.FOREGROUND, keys.REFERENCE_FOREGROUND, keys.BACKGROUND_TOKENS} & entry.keys()
+
+
+def test_margins_are_no_figures(reference, clip_vision):
+    entry = ReferenceTokens.execute(
+        reference, clip_vision=clip_vision, padding=2.0, reference_foreground=torch.ones(1, 40, 50)
+    ).result[0][0][1]
+    shown = entry[keys.REFERENCE_FOREGROUND]
+    assert shown.shape == (1, 40, 100) and shown.sum() == 40 * 50 and shown[:, :, 25:75].all()
