@@ -5,6 +5,7 @@ comes back from a switch, what it effectively uses is fed.
 """
 
 import json
+import re
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -32,7 +33,10 @@ def outputs(golden, meta):
         return
     beside = json.loads(meta.get(f"config{BESIDE[0]}", "null"))
     case = Case(golden, settings, beside and sketch_encoder(golden, beside))
-    yield from encoded(case, settings["scalar"]["embed_dim"]) if case.encoder else tables(case)
+    if case.encoder:
+        yield from encoded(case, settings["scalar"]["embed_dim"], json.loads(meta["tensors"]))
+    else:
+        yield from tables(case)
     yield from single_calls(case)
     yield from guided_calls(case)
     yield from runs(case)
@@ -84,18 +88,16 @@ def hints(given, strengths=(1, 1, 1, 1), name="control"):
     return {f"hint_{i}": strength * given[f"{name}.{i}"] for i, strength in enumerate(strengths)}
 
 
-def encoded(case, width):
+def encoded(case, width, described):
     """The background network, and its vector as wide as published, of the numbers that the narrow one is of."""
     x, y = case.golden["in/bgenc.x"], case.golden["in/bgenc.y"]
     yield from ((f"out/bgenc.bank.{i}", found) for i, found in enumerate(case.encoder(x, y)))
     yield "out/bgenc.y_full", vectors.sinusoids(*y.view(-1, width)[:, width // 2].asin().tolist())
 
-    name = "input_blocks.3.1.transformer_blocks.0.attn2.to_k"
-    layer = case.unet.get_submodule(name.removesuffix(".to_k"))
-    yield (
-        "out/lora.merged_example",
-        layer.to_k.weight + layer.lora("to_k", "background", torch.eye(layer.to_k.in_features)).T,
-    )
+    name, to = re.search(r"diffusion_model\.(\S+)\.(to_\w)\.weight", described["out/lora.merged_example"]).groups()
+    layer = case.unet.get_submodule(name)
+    base = layer.get_submodule(to)
+    yield "out/lora.merged_example", base.weight + layer.lora(to, "background", torch.eye(base.in_features)).T
 
 
 def tables(case):

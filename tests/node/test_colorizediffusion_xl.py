@@ -126,17 +126,20 @@ def test_a_plain_xl_checkpoint_is_told():
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory):
-    """Version -> (MODEL, VAE)."""
+def files(tmp_path_factory):
     folder, vae = tmp_path_factory.mktemp("models"), {f"first_stage_model.{k}": v for k, v in tiny_vae().items()}
-    found = {}
     for version in XL:
         torch.manual_seed(0)
         layout = native.layout(**arguments(version, clip=CLIP, tagger=TAGS))
         weights = {key: start(key, tensor.shape) for key, tensor in layout.items()}
         save_file({**checkpoint.pack(weights), **vae}, folder / f"{version}.safetensors")
-        found[version] = load_colorizer(str(folder / f"{version}.safetensors"))
-    return found
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(files):
+    """Version -> (MODEL, VAE)."""
+    return {version: load_colorizer(str(files / f"{version}.safetensors")) for version in XL}
 
 
 @pytest.fixture(params=XL)
@@ -280,3 +283,11 @@ def test_the_convenience_node_colours_at_the_drawings_size(loaded, masked, pictu
             model, **inputs, resolution=64, line=picture[0], positive=masked[0], negative=masked[1], vae=vae
         ).result[1]
         assert image.shape == (1, 40, 44, 3) and image.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp8_e4m3fn"])
+def test_small_storage(files, loaded, masked, dtype):
+    small = load_colorizer(str(files / "xlv2.safetensors"), dtype=dtype)[0]
+    out, exact = run(small, masked), run(loaded["xlv2"][0], masked)
+    assert out.isfinite().all() and not torch.equal(out, exact)
+    assert small.model_size() < 0.6 * loaded["xlv2"][0].model_size()
