@@ -32,8 +32,7 @@ def load_colorizer(path, dtype="auto", prediction="auto", clamp=True):
 
     Raises ValueError, naming the file, for one that is damaged, unsafe or no colorizer.
     """
-    patcher, vae = load(path, dtype, prediction, clamp)
-    return patcher, vae
+    return load(path, dtype, prediction, clamp)
 
 
 def load_patcher(*arguments, **options):
