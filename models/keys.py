@@ -14,6 +14,7 @@ BACKGROUND = "lineart_background"  # BHWC, a background of its own
 TOKENS = "lineart_tokens"  # (B, n, C) of the reference, on both sides; the guided side has them as its tokens too
 WHOLE = "lineart_whole"  # (B, m, C), CLIP's token of each of the m references as a whole, whose others are the n
 BACKGROUND_TOKENS = "lineart_background_tokens"  # (B, n, C) of the background, or of the reference without its figures
+BACKGROUND_WHOLE = "lineart_background_whole"  # (B, m, C), of its m pictures as wholes
 VAE = "lineart_vae"  # VAE, for latents that need the size of the noise
 OPTIONS = "lineart_options"  # dict of numbers, see reading.Options
 EMPTY = "lineart_empty"  # True on a conditioning made from nothing: the MODEL widens its tokens

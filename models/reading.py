@@ -17,7 +17,7 @@ class Split(NamedTuple):
     merge: float = 0.0  # share of the ground's tokens in the figures
     foreground: float = 1.0  # strengths of what each half gives
     background: float = 1.0
-    lora: tuple = ()  # which of "fg" and "bg" are switched on
+    lora: tuple = (None, None)  # names of the LoRA that each half goes through
 
 
 class Injection(NamedTuple):
@@ -55,7 +55,9 @@ class Options(NamedTuple):
     color_strength: float = 1.0  # middle level
     semantics_strength: float = 1.0  # lowest level
     block_strengths: tuple = ()  # one for each transformer block, instead of the levels
-    sketch_strength: float = 1.0  # 0..3
+    sketch_strength: float = 1.0  # 0..3; times, for the hints from the finest on:
+    sketch_levels: tuple = ()  # 0..3 each; those not given are 1
+    true_rotation: bool = False  # XL: the sketch encoder as it was trained
     split: str = "background"  # of SPLITS: who reads tokens of its own where there is a mask
     style: bool = False  # v2: style vectors from the reference
     sketch_threshold: float = 0.05
@@ -88,6 +90,11 @@ class Options(NamedTuple):
                 scales[number] *= getattr(self, f"{level}_strength")
         return tuple(scales)
 
+    def hint_scales(self, count):
+        """Strength of each of the hints."""
+        levels = (*self.sketch_levels, *[1.0] * count)[:count]
+        return [self.sketch_strength * level for level in levels]
+
     def read(self, scales, split=None, seed=0):
         """The `Reading` with these strengths per block, for noise of that seed."""
         injection = Injection(self.injection_start, self.injection_fidelity, self.injection == "fast", seed)
@@ -105,13 +112,14 @@ class Call:
 
     mask  figures of the drawing (B, 1, h, w), 0..1, or None
     bank  normalised inputs of self-attention by number of the block, or None
+    ground  the same of a background, as the XL version 2 reads it
     """
 
     def __init__(self, reading, mask):
         self.reading = reading
         self.mask = mask
         self.bank, self.writing, self.plain_rows = None, False, []
-        self.masks = {}
+        self.ground, self.masks = {}, {}
 
     def mask_at(self, height, width):
         """The mask at the size of a map, (B, 1, height, width)."""
@@ -128,9 +136,9 @@ def read_strengths(text):
         raise ValueError(f"Strengths are numbers with commas between them, such as 1, 0.5: found '{text}'.") from None
 
 
-def latent_mask(mask, ratio=8):
+def latent_mask(mask, ratio=8, mode="bicubic"):
     """A mask (B, 1, H, W) at the size of a latent."""
-    return F.interpolate(mask, scale_factor=1 / ratio, mode="bicubic")
+    return F.interpolate(mask, scale_factor=1 / ratio, mode=mode)
 
 
 def progress(timestep):

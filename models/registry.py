@@ -7,6 +7,8 @@ import torch
 
 from .animediffusion import network as animediffusion
 from .colorizediffusion import checkpoint as colorizediffusion
+from .colorizediffusion_xl import checkpoint as colorizediffusion_xl
+from .colorizediffusion_xl import tagger
 from .diffusart import network as diffusart
 from .geodesic import network as geodesic
 from .likeness import network as likeness
@@ -17,6 +19,7 @@ from .scft import network as scft
 # None stands for a network built on the host's: `layout` of the native.py knows its tensors.
 SYSTEMS = {
     "colorizediffusion": (colorizediffusion.config, None),
+    "colorizediffusion_xl": (colorizediffusion_xl.config, None),
     "diffusart": (diffusart.config, diffusart.Diffusart),
     "animediffusion": (animediffusion.config, animediffusion.AnimeDiffusion),
     "geodesic": (geodesic.config, geodesic.GeodesicUNet),
@@ -25,6 +28,7 @@ SYSTEMS = {
 
 UNPACK = {  # systems whose files name tensors otherwise than their networks do, or hold more -> tensors by our names
     "colorizediffusion": colorizediffusion.unpack,
+    "colorizediffusion_xl": colorizediffusion.unpack,
 }
 VAE = "first_stage_model."  # of a latent colorizer, in its file
 
@@ -36,6 +40,7 @@ NETWORKS = {
     "manga": (manga.config, manga.MangaLines),
     "realistic": (realistic.config, realistic.RealisticLines),
     "isnet": (isnet.config, isnet.ISNet),
+    "tagger": (tagger.config, tagger.Tagger),
 }
 
 KINDS = {  # what a file may be -> (its systems, the node that loads them)

@@ -45,7 +45,10 @@ class LineartNetworkLoader(io.ComfyNode):
             outputs=[
                 LineartNetwork.Output(
                     display_name="network",
-                    tooltip="For LineExtract; an ISNet for LineartSubjectMask, an SCFT for LineartCorrespondence.",
+                    tooltip=(
+                        "For LineExtract; an ISNet for LineartSubjectMask, an SCFT for LineartCorrespondence, a tagger "
+                        "for ReferenceTokens."
+                    ),
                 )
             ],
         )

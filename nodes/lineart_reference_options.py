@@ -61,7 +61,7 @@ class LineartReferenceOptions(io.ComfyNode):
                     default="",
                     tooltip=(
                         "One strength for each transformer block, with commas between them, in place of the three "
-                        "levels: 16 for v1 to v2. Empty: by levels."
+                        "levels: 16 for v1 to v2, 70 for XL. Empty: by levels."
                     ),
                     advanced=True,
                 ),
@@ -82,6 +82,26 @@ class LineartReferenceOptions(io.ComfyNode):
                 ),
                 number("injection_sketch", 0.0, "How much the reference's own lines count for its features.", 2.0),
                 io.Conditioning.Input("negative", optional=True, tooltip="Negative of ReferenceTokens."),
+                io.String.Input(
+                    "sketch_levels",
+                    default="",
+                    optional=True,
+                    tooltip=(
+                        "Strengths of the lines from fine to coarse, with commas between them, times sketch_strength: "
+                        "4 for XL, 5 for the others. Those not given are 1."
+                    ),
+                    advanced=True,
+                ),
+                io.Boolean.Input(
+                    "true_rotation",
+                    default=False,
+                    optional=True,
+                    tooltip=(
+                        "XL: reads the lines as the network was trained to. Off: as the authors' application does, "
+                        "which loses a part of it."
+                    ),
+                    advanced=True,
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="The same with these options."),
@@ -90,7 +110,7 @@ class LineartReferenceOptions(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, positive, negative=None, block_strengths="", **numbers):
-        numbers["block_strengths"] = read_strengths(block_strengths)
+    def execute(cls, positive, negative=None, block_strengths="", sketch_levels="", **numbers):
+        numbers |= {"block_strengths": read_strengths(block_strengths), "sketch_levels": read_strengths(sketch_levels)}
         sides = [with_options(side, **numbers) for side in (positive, negative or without_guidance(positive))]
         return io.NodeOutput(*sides)

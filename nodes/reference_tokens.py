@@ -6,7 +6,7 @@ from ..models.conditioning import blank, with_options, with_tokens, with_values,
 from ..models.host import clip
 from ..models.image import repeat_batch, rgb
 from ..models.reference import ground_of, on_white, read_reference, widen
-from .common import LINE, NEGATIVE, POSITIVE, ROOT
+from .common import LINE, NEGATIVE, POSITIVE, ROOT, LineartNetwork
 
 
 class ReferenceTokens(io.ComfyNode):
@@ -45,7 +45,10 @@ class ReferenceTokens(io.ComfyNode):
                 io.ClipVision.Input(
                     "clip_vision",
                     optional=True,
-                    tooltip="CLIP ViT-H from CLIPVisionLoader: ColorizeDiffusion sees the reference through it.",
+                    tooltip=(
+                        "CLIP from CLIPVisionLoader: ColorizeDiffusion sees the reference through it. ViT-H, for XL "
+                        "ViT-bigG."
+                    ),
                 ),
                 io.Float.Input(
                     "padding",
@@ -105,6 +108,11 @@ class ReferenceTokens(io.ComfyNode):
                     tooltip="From which value on reference_foreground is a figure.",
                     advanced=True,
                 ),
+                LineartNetwork.Input(
+                    "tagger",
+                    optional=True,
+                    tooltip="wd-v1-4-swinv2-tagger-v2 from LineartNetworkLoader: ColorizeDiffusion XL reads it too.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="Drawing and reference."),
@@ -130,6 +138,7 @@ class ReferenceTokens(io.ComfyNode):
         background=None,
         vae=None,
         reference_threshold=0.5,
+        tagger=None,
     ):
         picture, counts = read_reference(reference, mask)
         picture, counts = widen(picture, padding), widen(counts[..., None], padding)
@@ -149,14 +158,18 @@ class ReferenceTokens(io.ComfyNode):
             keys.VAE: vae,
         }
         if clip_vision is not None:
-            clip.expect_vision(clip_vision)
             shares = read_weights(weights, len(picture))
-            whole, tokens = see(clip_vision, on_white(picture, counts), shares, several)
+            sight = clip_vision, tagger
+            whole, tokens = see(*sight, on_white(picture, counts), shares, several)
+            ground = None
             if background is not None:
-                values[keys.BACKGROUND_TOKENS] = clip.image_tokens(clip_vision, background)[:, 1:]
+                ground = see(*sight, background, [1.0] * len(background), EACH)
             elif figures is not None:
-                ground = ground_of(on_white(picture, counts), figures, reference_threshold)
-                values[keys.BACKGROUND_TOKENS] = see(clip_vision, ground, shares, several)[1]
+                ground = see(
+                    *sight, ground_of(on_white(picture, counts), figures, reference_threshold), shares, several
+                )
+            if ground is not None:
+                values[keys.BACKGROUND_WHOLE], values[keys.BACKGROUND_TOKENS] = ground
 
         values = {key: value for key, value in values.items() if value is not None}
         sides = [side and with_values(side, values) for side in (positive or blank(), negative)]
@@ -168,9 +181,9 @@ class ReferenceTokens(io.ComfyNode):
         return io.NodeOutput(positive, without_guidance(negative or positive))
 
 
-def see(clip_vision, pictures, shares, several):
+def see(clip_vision, tagger, pictures, shares, several):
     """Tokens of the pictures as wholes and of their parts."""
-    tokens = clip.image_tokens(clip_vision, pictures)
+    tokens = clip.reference_tokens(clip_vision, tagger, pictures)
     return [combine(part, shares, several) for part in (tokens[:, :1], tokens[:, 1:])]
 
 

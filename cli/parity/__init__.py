@@ -5,6 +5,8 @@ A system is a module beside this file, found by the golden file's base name. It 
     outputs(golden, meta) -> iterator of (tensor name, Tensor | Masked | Skip)
     TOLERANCES            [(name pattern, tolerance)], the first match counts
     INPUTS                name patterns of what is fed in, not compared (optional)
+    BESIDE                endings of files beside the golden file that hold more to feed in (optional); meta has
+                          theirs under its keys with the ending, such as "config_sketch"
 
 Error = max |ours - golden| / max |golden|; for whole-number tensors max |ours - golden|, in grey levels.
 """
@@ -30,6 +32,7 @@ SYSTEMS = {  # prefix of the file's base name -> module
     "diffusart": ".diffusart",
     "animediffusion": ".animediffusion",
     "scft_lee2020": ".scft_lee2020",
+    "colorizediffusion_xl": ".colorizediffusion_xl",
     "colorizediffusion_openclip": ".colorizediffusion_openclip",
     "colorizediffusion_manipulation": ".colorizediffusion_manipulation",
 }
@@ -70,15 +73,17 @@ def compare(path):
         yield "FAIL", path.name, f"no such system: the name must begin with one of {', '.join(SYSTEMS)}"
         return
     try:
-        with safe_open(path, "pt") as file:
-            meta = file.metadata() or {}
-            golden = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        golden, meta = read(path)
     except (OSError, SafetensorError) as error:
         yield "FAIL", path.name, f"cannot be read as a safetensors file ({error})"
         return
     system = importlib.import_module(SYSTEMS[prefix], __package__)
     inputs = (*INPUTS, *getattr(system, "INPUTS", ()))
     wanted = {name for name in golden if not _matches(name, inputs)}
+    for ending in getattr(system, "BESIDE", ()):
+        if (sibling := path.with_stem(path.stem + ending)).exists():
+            more, described = read(sibling)
+            golden, meta = more | golden, meta | {key + ending: value for key, value in described.items()}
     yield from (("skip", name, "a typical mistake, kept for study") for name in golden if "WRONG" in name)
     try:
         for name, ours in system.outputs(golden, meta):
@@ -92,6 +97,11 @@ def compare(path):
             f"stopped by {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
         )
     yield from (("FAIL", name, "nothing in the pack produces it") for name in sorted(wanted))
+
+
+def read(path):
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 - not a dict
 
 
 def judge(name, ours, golden, tolerances):

@@ -4,18 +4,21 @@ import re
 
 HEAD = 64  # width of an attention head; it leaves no trace in the shapes
 UNET = "model.diffusion_model."
-BESIDE = ("control_encoder.", "transformer.", "thresh_embedder.")  # inside our UNet
+BESIDE = ("control_encoder.", "transformer.", "thresh_embedder.", "proj.")  # inside our UNet
 ENCODERS = ("bg_encoder.", "style_encoder.")  # networks of their own
-LORA = re.compile(r"^(.*\.to_[qkv])_lora_down_(fg|bg)\.weight$")
+UNREAD = (f"{UNET}conv_fg.",)  # of the XL version 2
+LORA = re.compile(r"^(.*\.to_[qkv])_lora_down_(\w+)\.weight$")
 
 
 def unpack(state_dict):
-    """A published file's tensors by our names: no VAE, no CLIP towers, no averages, no schedule.
+    """A published file's tensors by our names: no VAE, no CLIP towers, no averages, no schedule, nothing unread.
 
     The UNet's lose their prefix, and its LoRA layers stand beside the layers they change. `config` reads them.
     """
     found = {}
     for key, tensor in state_dict.items():
+        if key.startswith(UNREAD):
+            continue
         if key.startswith(UNET):
             found[key.removeprefix(UNET).replace(".lora_", "_lora_")] = tensor
         elif key.startswith((*BESIDE, *ENCODERS)):
@@ -59,7 +62,7 @@ def version(state_dict):
 
 
 def lora(state_dict):
-    """Name of a layer -> {"fg" or "bg": rank}."""
+    """Name of a layer -> {name of a LoRA: rank}."""
     ranks = {}
     for key, tensor in state_dict.items():
         if found := LORA.match(key):

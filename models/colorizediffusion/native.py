@@ -94,9 +94,9 @@ class UNet(ReferenceUNet):
         ):
             return tokens, None
         if mode == "foreground":
-            figures, ground, lora = tokens, tokens, ("fg",) if v15 else ()
+            figures, ground, lora = tokens, tokens, ("fg" if v15 else None, None)
         else:
-            figures, lora = tokens, {"v1": (), "v1.5": ("bg",), "v2": ("fg", "bg")}[self.version]
+            figures, lora = tokens, {"v1": (None, None), "v1.5": (None, "bg"), "v2": ("fg", "bg")}[self.version]
             if v15:
                 figures = figures + self.thresh_embedder(options.sketch_threshold, tokens)
                 ground = ground + self.thresh_embedder(options.reference_threshold, tokens)
@@ -176,15 +176,8 @@ class ColorizeDiffusion(ReferenceModel):
     def halves(self, tokens, entry, options):
         if entry.get(keys.FOREGROUND) is None:
             return tokens, None
-        ground = entry.get(keys.BACKGROUND_TOKENS)
-        if ground is not None:
-            ground = ground.to(tokens)
-        elif options.split in ("background", "both"):
-            raise ValueError(
-                "The drawing has figures, but nothing tells what its ground shall look like: connect "
-                "reference_foreground or background to ReferenceTokens, or set split of LineartReferenceOptions to "
-                "foreground or off."
-            )
+        ground = self.background_tokens(entry, options)
+        ground = ground if ground is None else ground.to(tokens)
         return self.diffusion_model.halves(tokens, ground, options, entry.get(keys.BACKGROUND) is not None)
 
     def features(self, entry, options, split, size):

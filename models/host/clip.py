@@ -8,13 +8,18 @@ import comfy.model_management as mm
 import torch
 import torch.nn.functional as F
 
+from ..colorizediffusion_xl.tagger import pixels as tagger_pixels
+from ..colorizediffusion_xl.tokens import join
 from ..reference import squash
+from . import networks
 from .device import intermediate_device, progress_bar
 
 VISION = {  # width of the tokens -> the network that gives them, and who needs it
     1024: "CLIP ViT-H/14 (CLIP-ViT-H-14-laion2B-s32B-b79K) for ColorizeDiffusion v1, v1.5 and v2",
+    1280: "CLIP ViT-bigG/14 (CLIP-ViT-bigG-14-laion2B-39B-b160k) for ColorizeDiffusion XL",
 }
-OTHERS = {768: "a ViT-L", 1280: "a ViT-bigG"}  # what people load instead
+TAGGED = {1280}  # widths of tokens that mean nothing without the tagger's
+OTHERS = {768: "a ViT-L"}  # what people load instead
 TEXT = (
     "the text side of CLIP ViT-H/14: load CLIP-ViT-H-14-laion2B-s32B-b79K from models/text_encoders with CLIPLoader, "
     "or take the CLIP of a Stable Diffusion 2 checkpoint"
@@ -31,6 +36,29 @@ def expect_vision(clip_vision):
         f"The reference needs {' or '.join(VISION.values())}, but the CLIP_VISION connected is {found}: "
         "load the right file from models/clip_vision with CLIPVisionLoader."
     )
+
+
+def expect_tagger(clip_vision, tagger):
+    """ValueError in a sentence unless the tagger is there with the CLIP_VISION that goes with it, and only then."""
+    if clip_vision.config.get("projection_dim") in TAGGED:
+        networks.expect(tagger, "tagger", "ColorizeDiffusion XL, to which CLIP ViT-bigG belongs,", "tagger")
+    elif tagger is not None:
+        raise ValueError(
+            "The tagger goes with ColorizeDiffusion XL and its CLIP ViT-bigG, but another CLIP_VISION is connected: "
+            "load CLIP-ViT-bigG-14-laion2B-39B-b160k from models/clip_vision, or take the tagger away."
+        )
+
+
+def reference_tokens(clip_vision, tagger, image):
+    """`image_tokens`, for ColorizeDiffusion XL with those of its tagger beside them as `tokens.join` has it."""
+    expect_vision(clip_vision)
+    expect_tagger(clip_vision, tagger)
+    tokens = image_tokens(clip_vision, image)
+    if tagger is None:
+        return tokens
+    run, side = networks.loaded_whole(tagger), tagger.model.side
+    tags = torch.cat([run(tagger_pixels(picture, side)) for picture in image.split(1)])
+    return join(tokens, tags.to(tokens))
 
 
 def image_tokens(clip_vision, image):

@@ -24,6 +24,14 @@ class CONDMade(comfy.conds.CONDRegular):
         return type(self)(lambda: cond)
 
 
+class CONDOnce(comfy.conds.CONDConstant):
+    """A `Once` for all rows of a call alike; rows of another one do not run together with it."""
+
+    def process_cond(self, **kwargs):
+        self.cond.value  # noqa: B018 - made outside of the network, whose place on the device it may need
+        return self
+
+
 class CONDReduced(CONDMade):
     """A map (B, C, ceil(H / ratio), ceil(W / ratio)) that belongs to noise of size (H, W), made when first needed.
 

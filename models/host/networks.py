@@ -43,12 +43,12 @@ def load_network(path, dtype="auto"):
     return patcher
 
 
-def expect(patcher, system, user):
-    """Checks that a network of that kind is connected; `user` is who needs it, as in a sentence."""
+def expect(patcher, system, user, place="network"):
+    """Checks that a network of that kind is connected to an input; `user` is who needs it, as in a sentence."""
     if patcher is None:
         raise ValueError(
             f"{user} needs a network: connect LineartNetworkLoader with a {system} file "
-            "(it belongs in models/lineart_colorize) to the input network."
+            f"(it belongs in models/lineart_colorize) to the input {place}."
         )
     if patcher.model.system != system:
         raise ValueError(f"{user} needs a {system} network, but a {patcher.model.system} network is connected.")

@@ -55,13 +55,15 @@ class ReferenceConfig(comfy.supported_models_base.BASE):
 class ReferenceModel(comfy.model_base.BaseModel):
     """Colours a sketch after reference tokens.
 
-    A system gives its `unet`, `hint_ratios`, `tokens` (how many a picture has), `strength_levels` and, where it reads
+    A system gives its `unet`, `hint_ratios`, `vision` (whose tokens it reads), `strength_levels` and, where it reads
     more than tokens and sketch, `halves` and `features`.
     """
 
     unet = None  # a `ReferenceUNet` with a `control_encoder`
     hint_ratios = ()
-    tokens = 256
+    tokens = 256  # of a picture
+    vision = "CLIP ViT-H"
+    mask_mode = "bicubic"  # in which masks reach the size of the latent
     strength_levels: ClassVar = {}
 
     def __init__(self, config, device=None):
@@ -125,10 +127,10 @@ class ReferenceModel(comfy.model_base.BaseModel):
         conds = super().extra_conds(**{**kwargs, "cross_attn": context})
         scales = options.block_scales(self.diffusion_model.transformer_blocks, self.strength_levels)
         conds["reading"] = comfy.conds.CONDConstant(options.read(scales, split, kwargs.get("seed") or 0))
-        conds |= self.hints("hint", kwargs[keys.LINE], size, options.sketch_strength)
+        conds |= self.hints("hint", kwargs[keys.LINE], size, options)
         if split is not None:
             mask = place_mask(kwargs[keys.FOREGROUND], kwargs[keys.LINE].shape[1:3], *size)
-            conds["mask"] = comfy.conds.CONDNoiseShape(latent_mask(mask.to(**self.place)))
+            conds["mask"] = comfy.conds.CONDNoiseShape(latent_mask(mask.to(**self.place), mode=self.mask_mode))
         if options.injection != "off":
             conds |= self.injected(kwargs, options, size)
             conds["unguided"] = comfy.conds.CONDRegular(torch.full((1, 1), float(unguided), **self.place))
@@ -136,32 +138,50 @@ class ReferenceModel(comfy.model_base.BaseModel):
 
     def read_tokens(self, entry):
         """Tokens of a conditioning, (B, n, C); zeros of as many where nothing guides."""
-        tokens, width = entry["cross_attn"], self.diffusion_model.context_dim
+        tokens, width = entry["cross_attn"], self.token_width()
         if entry.get(keys.EMPTY):
             if entry.get(keys.REFERENCE_MASK) is not None and entry[keys.REFERENCE_MASK].any():
                 raise ValueError(
                     "This model reads its reference as tokens, and there are none: connect a CLIP vision model to "
-                    "clip_vision of ReferenceTokens (CLIPVisionLoader, file in models/clip_vision)."
+                    f"clip_vision of ReferenceTokens (CLIPVisionLoader, file in models/clip_vision): {self.vision}."
                 )
             return torch.zeros(1, self.tokens, width)
         if tokens.shape[-1] != width:
             raise ValueError(
                 f"The conditioning holds tokens {tokens.shape[-1]} numbers wide, and this model reads {width}: make "
-                "them with ReferenceTokens and the CLIP vision model that belongs to it, not with a text prompt."
+                f"them with ReferenceTokens and {self.vision}, not with another network or a text prompt."
             )
         return tokens
 
-    def hints(self, name, line, size, strength):
-        """A condition for each hint block, from the drawing (B, H, W, C), black on white."""
-        encoder = self.diffusion_model.control_encoder
-        return self.hint_conds(
-            name, self.once(lambda: encoder(prepare(rgb(line), *size)[0].to(**self.place)), name, size, line), strength
-        )
+    def background_tokens(self, entry, options):
+        """What the ground of a drawing with figures reads, or None if nobody asks for it."""
+        tokens = entry.get(keys.BACKGROUND_TOKENS)
+        if tokens is None and options.split in ("background", "both"):
+            raise ValueError(
+                "The drawing has figures, but nothing tells what its ground shall look like: connect "
+                "reference_foreground or background to ReferenceTokens, or set split of LineartReferenceOptions to "
+                "foreground or off."
+            )
+        return tokens
 
-    def hint_conds(self, name, hints, strength):
+    def token_width(self):
+        return self.diffusion_model.context_dim
+
+    def read_sketch(self, planes, options):
+        """The hints of planes (B, 3, H, W), 1 = ink, -1 = paper."""
+        return self.diffusion_model.control_encoder(planes.to(**self.place))
+
+    def hints(self, name, line, size, options):
+        """A condition for each hint block, from the drawing (B, H, W, C), black on white."""
+        hints = self.once(
+            lambda: self.read_sketch(prepare(rgb(line), *size)[0], options), name, size, line, options.true_rotation
+        )
+        return self.hint_conds(name, hints, options.hint_scales(len(self.hint_ratios)))
+
+    def hint_conds(self, name, hints, scales):
         return {
-            f"{name}_{i}": CONDReduced(lambda i=i: strength * hints.value[i], ratio)
-            for i, ratio in enumerate(self.hint_ratios)
+            f"{name}_{i}": CONDReduced(lambda i=i, scale=scale: scale * hints.value[i], ratio)
+            for i, (scale, ratio) in enumerate(zip(scales, self.hint_ratios, strict=True))
         }
 
     def injected(self, entry, options, size):
@@ -169,15 +189,13 @@ class ReferenceModel(comfy.model_base.BaseModel):
         reference = entry.get(keys.REFERENCE)
         if reference is None:
             raise ValueError("Attention injection needs a reference: connect a picture to ReferenceTokens.")
-        encoder = self.diffusion_model.control_encoder
         picture = self.once(lambda: resize_8bit(rgb(reference).movedim(-1, 1), *size), "stretched", size, reference)
         latent = self.once(lambda: self.encode(entry, picture.value), "injected", size, reference)
         conds = {"injected": CONDReduced(lambda: latent.value, 1)}
         if options.injection_sketch:
-            hints = self.once(
-                lambda: encoder(1 - 2 * picture.value.to(**self.place)), "injected hints", size, reference
-            )
-            conds |= self.hint_conds("injected_hint", hints, options.injection_sketch)
+            about = "injected hints", size, reference, options.true_rotation
+            hints = self.once(lambda: self.read_sketch(1 - 2 * picture.value, options), *about)
+            conds |= self.hint_conds("injected_hint", hints, [options.injection_sketch] * len(self.hint_ratios))
         return conds
 
     def encode(self, entry, planes):

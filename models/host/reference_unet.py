@@ -14,7 +14,7 @@ class ReferenceUNet(UNetModel):
     """Adds sketch hints, strengths per block, split tokens, guidance windows and injected features.
 
     hint_blocks  numbers of the input blocks to whose output the conditions hint_0, hint_1, ... are added
-    lora         name of a cross-attention's to_q, to_k or to_v -> {"fg" or "bg": rank}
+    lora         name of a cross-attention's to_q, to_k or to_v -> {name of a LoRA: rank}
     """
 
     hint_blocks = ()
@@ -25,10 +25,13 @@ class ReferenceUNet(UNetModel):
         blocks = [found for found in self.named_modules() if isinstance(found[1], attention.BasicTransformerBlock)]
         for number, (name, block) in enumerate(blocks):
             ranks = {to: (lora or {}).get(f"{name}.attn2.{to}", {}) for to in ("to_q", "to_k", "to_v")}
-            block.attn1 = SelfAttention(block.attn1, number, place)
+            block.attn1 = self.self_attention(block.attn1, number, place)
             block.attn2 = SplitAttention(block.attn2, number, place, ranks)
         self.transformer_blocks = len(blocks)
         self.context_dim = config["context_dim"]
+
+    def self_attention(self, replaced, number, place):
+        return SelfAttention(replaced, number, place)
 
     def forward(
         self,
@@ -174,14 +177,14 @@ class SplitAttention(ReferenceAttention):
     def __init__(self, replaced, number, place, ranks):
         super().__init__(replaced, number, place)
         linear = {key: place[key] for key in ("dtype", "device")}
-        for to, sides in ranks.items():
+        for to, names in ranks.items():
             layer = getattr(self, to)
-            for side, rank in sides.items():
+            for name, rank in names.items():
                 down = place["operations"].Linear(layer.in_features, rank, bias=False, **linear)
                 up = place["operations"].Linear(rank, layer.out_features, bias=False, **linear)
-                setattr(self, f"{to}_lora_down_{side}", down)
-                setattr(self, f"{to}_lora_up_{side}", up)
-        self.sides = {side for sides in ranks.values() for side in sides}
+                setattr(self, f"{to}_lora_down_{name}", down)
+                setattr(self, f"{to}_lora_up_{name}", up)
+        self.names = {name for names in ranks.values() for name in names}
 
     def forward(self, x, context=None, value=None, mask=None, transformer_options={}):  # noqa: B006
         call = transformer_options.get(CALL)
@@ -195,15 +198,15 @@ class SplitAttention(ReferenceAttention):
 
         found = []
         halves = zip(context.chunk(2, 1), value.chunk(2, 1), k.chunk(2, 1), v.chunk(2, 1), strict=True)
-        for side, (tokens, values, keys, answers) in zip(("fg", "bg"), halves, strict=True):
-            if side in split.lora and side in self.sides:
+        for name, (tokens, values, keys, answers) in zip(split.lora, halves, strict=True):
+            if name in self.names:
                 parts = (("to_q", x, q), ("to_k", tokens, keys), ("to_v", values, answers))
-                projected = [base + self.lora(to, side, read) for to, read, base in parts]
+                projected = [base + self.lora(to, name, read) for to, read, base in parts]
             else:
                 projected = q, keys, answers
             found.append(self.attend(*projected, transformer_options))
         mask = call.mask_at(*transformer_options["activations_shape"][2:]).flatten(2).mT
-        return self.to_out(strength * blend(split, mask, *found, ties="ground" if self.sides else "figures"))
+        return self.to_out(strength * blend(split, mask, *found, ties="ground" if self.names else "figures"))
 
-    def lora(self, to, side, x):
-        return getattr(self, f"{to}_lora_up_{side}")(getattr(self, f"{to}_lora_down_{side}")(x))
+    def lora(self, to, name, x):
+        return getattr(self, f"{to}_lora_up_{name}")(getattr(self, f"{to}_lora_down_{name}")(x))

@@ -5,11 +5,14 @@ from functools import cache
 import torch
 from lineart_colorize.models import keys
 from lineart_colorize.models.colorizediffusion import native
+from lineart_colorize.models.colorizediffusion_xl import native as native_xl
 from lineart_colorize.models.conditioning import without_guidance
 
+from . import colorizediffusion_xl as xl
 from .test_sampling import sample
 
 VERSIONS = ("v1", "v1.5", "v2")
+EVERY = (*VERSIONS, *xl.XL)
 CHANNELS, CONTEXT, TOKENS = 32, 24, 6
 LATENT = (1, 4, 8, 8)
 
@@ -18,7 +21,8 @@ LATENT = (1, 4, 8, 8)
 def weights(version):
     """Tensors by our names."""
     torch.manual_seed(0)
-    return {key: start(key, tensor.shape) for key, tensor in native.layout(**arguments(version)).items()}
+    layout = native_xl.layout(**xl.arguments(version)) if version in xl.XL else native.layout(**arguments(version))
+    return {key: start(key, tensor.shape) for key, tensor in layout.items()}
 
 
 def arguments(version):
@@ -52,13 +56,16 @@ def conditioning(**values):
     """Positive and negative as ReferenceTokens makes them, without its CLIP: a drawing of 64 x 64 and a reference."""
     torch.manual_seed(1)
     tokens, ground = torch.randn(2, 1, TOKENS, CONTEXT)
+    whole, ground_whole = torch.randn(2, 1, 1, CONTEXT)
     entry = {
         keys.LINE: (torch.rand(1, 64, 64, 1) > 0.2).float().expand(-1, -1, -1, 3),
         keys.REFERENCE: torch.rand(1, 40, 50, 3),
         keys.REFERENCE_MASK: torch.ones(1, 40, 50),
         keys.REFERENCE_FOREGROUND: (torch.rand(1, 20, 25) > 0.5).float(),
         keys.TOKENS: tokens,
+        keys.WHOLE: whole,
         keys.BACKGROUND_TOKENS: ground,
+        keys.BACKGROUND_WHOLE: ground_whole,
         **values,
     }
     positive = [[tokens, entry]]

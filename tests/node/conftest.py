@@ -52,10 +52,10 @@ def guided(picture):
 def colorizer_files(tmp_path_factory):
     from lineart_colorize.models.colorizediffusion import checkpoint
 
-    from .colorizediffusion import VERSIONS, tiny_vae, weights
+    from .colorizediffusion import EVERY, tiny_vae, weights
 
     folder, vae = tmp_path_factory.mktemp("models"), {f"first_stage_model.{k}": v for k, v in tiny_vae().items()}
-    for version in VERSIONS:
+    for version in EVERY:
         save_file({**checkpoint.pack(weights(version)), **vae}, folder / f"{version}.safetensors")
     return folder
 

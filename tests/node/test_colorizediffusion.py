@@ -13,10 +13,21 @@ from lineart_colorize.models.host.sampling import defaults
 from lineart_colorize.nodes.colorize_sampler import ColorizeSampler
 from lineart_colorize.nodes.lineart_guider import LineartGuider
 
-from .colorizediffusion import CHANNELS, CONTEXT, LATENT, TOKENS, VERSIONS, conditioning, load_vae, run, with_masks
+from .colorizediffusion import (
+    CHANNELS,
+    CONTEXT,
+    EVERY,
+    LATENT,
+    TOKENS,
+    VERSIONS,
+    conditioning,
+    load_vae,
+    run,
+    with_masks,
+)
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture(params=EVERY)
 def model(request, loaded):
     return loaded[request.param][0]
 
@@ -100,16 +111,36 @@ def test_a_lora_changes_the_picture(model):
     assert torch.equal(before, run(model, steps=2))
 
 
+def shape(model):
+    """The UNet's arguments that a ControlNet has too."""
+    network, config = model.model.diffusion_model, model.model.model_config.unet_config
+    blocks = network.input_blocks
+    depths = [
+        len(block[1].transformer_blocks) if len(block) > 1 else 0 for block in blocks if hasattr(block[0], "emb_layers")
+    ]
+    names = ("model_channels", "num_head_channels", "num_classes", "adm_in_channels")
+    return {
+        **{name: config[name] for name in names if name in config},
+        "image_size": 64,
+        "in_channels": 4,
+        "num_res_blocks": network.num_res_blocks,
+        "channel_mult": network.channel_mult,
+        "transformer_depth": depths,
+        "transformer_depth_middle": len(network.middle_block[1].transformer_blocks),
+        "num_classes": network.num_classes,
+        "context_dim": network.context_dim,
+        "use_spatial_transformer": True,
+        "use_linear_in_transformer": network.middle_block[1].use_linear,
+        "legacy": False,
+    }
+
+
 def test_a_controlnet(model):
     from comfy.cldm.cldm import ControlNet as Network
     from comfy.controlnet import ControlNet
 
     torch.manual_seed(0)
-    config = {key: model.model.model_config.unet_config[key] for key in ("model_channels", "num_head_channels")}
-    from lineart_colorize.models.colorizediffusion.native import LEVELS
-
-    levels = {key: value for key, value in LEVELS.items() if key not in ("out_channels", "transformer_depth_output")}
-    network = Network(**{**levels, **config}, hint_channels=3, context_dim=CONTEXT)
+    network = Network(**shape(model), hint_channels=3)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     control = ControlNet(network, load_device=model.load_device).set_cond_hint(torch.rand(1, 3, 64, 64))

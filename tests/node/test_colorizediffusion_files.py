@@ -13,7 +13,7 @@ from lineart_colorize.models.colorizediffusion import checkpoint
 from lineart_colorize.models.host.loading import load_colorizer
 from safetensors.torch import save_file
 
-from .colorizediffusion import VERSIONS, tiny_vae, weights
+from .colorizediffusion import EVERY, VERSIONS, tiny_vae, weights
 
 DATA = Path(__file__).parents[1] / "data"
 PUBLISHED = {"v1": 1013.5, "v1.5": 1125.0, "v2": 1747.6}  # million parameters
@@ -45,11 +45,11 @@ def test_the_published_vae_is_the_hosts():
     assert {key: tensor.shape for key, tensor in found.items()} == {key: tensor.shape for key, tensor in host.items()}
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EVERY)
 def test_names_and_back(version):
     ours = weights(version)
     assert checkpoint.unpack(checkpoint.pack(ours)).keys() == ours.keys()
-    assert any(".lora_" in key for key in checkpoint.pack(ours)) == (version != "v1")
+    assert any(".lora_" in key for key in checkpoint.pack(ours)) == (version not in ("v1", "sdxl"))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_names_and_back(version):
         {"cond_stage_model.model.visual.class_embedding": torch.ones(8), "betas": torch.ones(1000)},
     ],
 )
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EVERY)
 def test_what_may_lie_beside(version, beside):
     found = registry.identify({"state_dict": {**checkpoint.pack(weights(version)), **beside}, "epoch": 1})
     assert found.state_dict.keys() == weights(version).keys()
@@ -121,7 +121,7 @@ def test_the_vae_comes_out_of_the_same_file(file):
         load_colorizer(file(**named))
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EVERY)
 def test_what_the_stock_node_saves_loads_again(file, tmp_path, version):
     import comfy.sd
 
@@ -131,4 +131,4 @@ def test_what_the_stock_node_saves_loads_again(file, tmp_path, version):
     again = load_colorizer(path)[0]
     ours, theirs = (one.model.diffusion_model.state_dict() for one in (patcher, again))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    assert again.model.encoders.keys() == ({"bg_encoder", "style_encoder"} if version == "v2" else set())
+    assert again.model.encoders.keys() == patcher.model.encoders.keys()

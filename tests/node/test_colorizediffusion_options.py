@@ -10,10 +10,10 @@ from lineart_colorize.models.conditioning import with_options
 from lineart_colorize.nodes.lineart_guider import LineartGuider
 from lineart_colorize.nodes.lineart_reference_options import LineartReferenceOptions
 
-from .colorizediffusion import LATENT, VERSIONS, conditioning, load_vae, run, with_masks
+from .colorizediffusion import EVERY, LATENT, conditioning, load_vae, run, with_masks
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture(params=EVERY)
 def model(request, loaded):
     return loaded[request.param][0]
 
@@ -41,6 +41,7 @@ def test_more_tokens_in_front_than_behind(model):
     conds = with_masks(VAE=load_vae())
     for side in conds:
         side[0][0] = side[0][0].repeat(1, 2, 1)
+        side[0][1][keys.WHOLE] = side[0][1][keys.WHOLE].repeat(1, 2, 1)
     assert torch.allclose(run(model, conds, cfg=1.0), run(model, with_masks(VAE=load_vae()), cfg=1.0), atol=1e-3)
 
 
