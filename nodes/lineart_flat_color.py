@@ -1,6 +1,6 @@
 from comfy_api.latest import io
 
-from ..models.flats.flat import flat_colours
+from ..models.flats.flat import flat_colours, under_ink
 from ..models.flats.regions import regions as find_regions
 from ..models.host.device import intermediate_device
 from ..models.image import repeat_batch, rgb
@@ -75,4 +75,4 @@ class LineartFlatColor(io.ComfyNode):
             )
         colours, stroke = read_strokes(scribble, mask, mask_is, line)
         flats = flat_colours(found, colours, stroke, strokes == "soft").to(intermediate_device())
-        return io.NodeOutput(flats * repeat_batch(rgb(line), len(flats)).to(flats), flats)
+        return io.NodeOutput(under_ink(flats, repeat_batch(rgb(line), len(flats)).to(flats)), flats)

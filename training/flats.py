@@ -17,7 +17,7 @@ GAPS = (0, 2, 4, 8, 16)  # px
 STYLES = ("binary", "anti-aliased", "pencil", "broken", "XDoG")
 BETWEEN_GAPS = 110  # px of outline to a gap, on average
 BETWEEN_DASHES, DASH = 30, 4  # px: broken lines have gaps of this width besides
-SMALLEST = 60  # px of paper: a smaller region gets no stroke
+SMALLEST = 60  # px of paper: a narrow place that is smaller gets no stroke
 
 
 @dataclass
@@ -148,7 +148,7 @@ def _strokes(rng, label, ink):
     pieces = np.where(narrow & paper, pieces + count, wide)
     for piece in range(1, count + found + 1):
         own = pieces == piece
-        if own.sum() < SMALLEST:
+        if own.sum() < (1 if piece <= count else SMALLEST):
             continue
         one = np.bincount(label[own]).argmax()
         room = np.where(own, rooms, 0)

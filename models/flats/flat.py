@@ -7,6 +7,8 @@ from ..image import repeat_batch
 from . import strokes
 from .lazybrush import paint
 
+NEAR = 1e-3  # of a grey level
+
 
 def flat_colours(found, colours, mask, soft=True):
     """Flats (B, H, W, 3) 0..1, without ink, every pixel of exactly a stroke's colour.
@@ -32,3 +34,14 @@ def flat_colours(found, colours, mask, soft=True):
         out = paint(labels, ink, index, stroke if soft else None, found.gap)
         flats.append(torch.from_numpy(palette[out - 1]).float() / 255)
     return torch.stack(flats)
+
+
+def under_ink(flats, line):
+    """The drawing multiplied over flats, (B, H, W, 3).
+
+    What is a whole grey level but for rounding is made one again: SaveImage cuts off what lies behind the point, and
+    a hair less than 220 would be saved as 219.
+    """
+    levels = flats * line * 255
+    whole = levels.round()
+    return torch.where((levels - whole).abs() < NEAR, whole, levels) / 255

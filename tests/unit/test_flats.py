@@ -6,7 +6,7 @@ import torch
 from lineart_colorize.cli.bench.flats import pixel_cut
 from lineart_colorize.models.flats import strokes
 from lineart_colorize.models.flats.cut import settle
-from lineart_colorize.models.flats.flat import flat_colours
+from lineart_colorize.models.flats.flat import flat_colours, under_ink
 from lineart_colorize.models.flats.lazybrush import paint
 from lineart_colorize.models.flats.regions import regions
 from lineart_colorize.training import flat_evaluation
@@ -101,6 +101,13 @@ def test_hundreds_of_colours():
     flats = flat_colours(regions(line, gap=2), colours, mask)
     paper = line[..., 0] == 1
     assert len(shades(flats)) == 400 and torch.equal(flats[paper], colours[paper])
+
+
+def test_colours_survive_saving_under_a_drawing_that_is_white_but_for_rounding():
+    levels = torch.arange(256).float()
+    image = under_ink((levels / 255).expand(1, 1, 3, 256).movedim(2, -1), torch.full((1, 1, 256, 3), 1 - 1e-7))
+    assert torch.equal((image[0, 0, :, 0] * 255).to(torch.uint8), levels.to(torch.uint8))
+    assert (under_ink(image, torch.zeros(1, 1, 256, 3)) == 0).all()
 
 
 def test_frames_strokes_of_another_size_and_no_strokes():
