@@ -1,6 +1,6 @@
 """Reference colorizers at their published widths, with random weights, against plain loops in fp32 written from facts.
 
-The loops call the same modules, laid out as torch does it, nothing in place, attention as a product and a softmax.
+The loops call the same modules as torch lays them out, no activation in place, attention as product and softmax.
 """
 
 import tempfile
