@@ -51,9 +51,9 @@ def test_the_shipped_workflow_of_scft_colours_and_shows_where_from(host, info, f
     graph = graphs.from_workflow(workflow, info)
     graph["5"]["inputs"]["file"] = files["scft"]
     outputs = host.prompt(graph)
-    for number in ("7", "8"):
+    for number, picture in (("7", "demo_reference.png"), ("8", demo.LINE)):
         shown = Image.open(io.BytesIO(host.view(outputs[number]["images"][0])))
-        assert shown.size == (1024, 1024)
+        assert shown.size == Image.open(demo.WORKFLOWS / picture).size
 
 
 @pytest.fixture
