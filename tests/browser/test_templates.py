@@ -27,6 +27,8 @@ def wanted_models():
     """Where the files belong that templates say they need: our loader's names begin with the folder."""
     for file in TEMPLATES:
         for part in json.loads(file.read_text("utf-8"))["nodes"]:
+            if part["type"] == "LineartNetworkLoader":  # none ships, and none can be downloaded
+                yield part["widgets_values"][0]
             for model in part["properties"].get("models", ()):
                 ours = model["name"].startswith(f"{model['directory']}/")
                 yield model["name"] if ours else f"{model['directory']}/{model['name']}"

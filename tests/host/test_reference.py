@@ -1,11 +1,12 @@
 """Colouring after a reference in the real ComfyUI: stock nodes around ours, and the heat map."""
 
 import io
+import json
 from contextlib import nullcontext
 
 import pytest
 import torch
-from lineart_colorize.cli import colorize, graphs
+from lineart_colorize.cli import colorize, demo, graphs
 from lineart_colorize.cli.server import HostError
 from lineart_colorize.models.animediffusion.network import AnimeDiffusion
 from lineart_colorize.models.scft.network import Generator
@@ -40,6 +41,19 @@ def pictures(host, drawings):
 
 def size(host, outputs):
     return Image.open(io.BytesIO(host.view(outputs["result"]["images"][0]))).size
+
+
+def test_the_shipped_workflow_of_scft_colours_and_shows_where_from(host, info, files):
+    """With a file of the name that its loader has."""
+    workflow = json.loads((demo.WORKFLOWS / "correspondence.json").read_text("utf-8"))
+    for picture in demo.WORKFLOWS.glob("demo_*.png"):
+        host.upload(picture)
+    graph = graphs.from_workflow(workflow, info)
+    graph["5"]["inputs"]["file"] = files["scft"]
+    outputs = host.prompt(graph)
+    for number, picture in (("7", "demo_reference.png"), ("8", demo.LINE)):
+        shown = Image.open(io.BytesIO(host.view(outputs[number]["images"][0])))
+        assert shown.size == Image.open(demo.WORKFLOWS / picture).size
 
 
 @pytest.fixture
