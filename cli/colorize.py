@@ -33,8 +33,9 @@ def parse(arguments):
         "--model",
         metavar="NAME|PATH",
         help="a file, or a name as ComfyUI lists it; SCFT as a file only "
-        f"(default: {SCRIBBLE_MODEL}, with --reference alone {REFERENCE_MODEL}), or '{FLATS}': exactly the colours "
-        "of the strokes in whole regions, without a model; size, steps and seed do not matter then",
+        f"(default: {SCRIBBLE_MODEL}, with --reference alone {REFERENCE_MODEL} and one colour for each region), "
+        f"or '{FLATS}': exactly the colours of the strokes in whole regions, without a model; size, steps and seed do "
+        "not matter then",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--size", type=int, default=0, metavar="N", help="working size in pixels (0: as trained)")
@@ -97,7 +98,10 @@ def graph_maker(host, info, options):
         if network:
             return graphs.correspond(info, drawing, model, reference, options.size)
         strokes = strokes and host.upload(strokes, "strokes" + strokes.suffix)
-        return graphs.colorize(info, drawing, model, strokes, reference, options.size, options.steps, options.seed)
+        numbers = options.size, options.steps, options.seed
+        return graphs.colorize(
+            info, drawing, model, strokes, reference, *numbers, flat=not options.model and bool(reference)
+        )
 
     return make
 

@@ -14,8 +14,11 @@ def node(kind, /, **inputs):
     return {"class_type": kind, "inputs": inputs}
 
 
-def colorize(info, line, model, scribble=None, reference=None, resolution=0, steps=0, seed=0):
-    """Drawing, strokes and reference are names of uploaded files; strokes are where their file is not transparent."""
+def colorize(info, line, model, scribble=None, reference=None, resolution=0, steps=0, seed=0, flat=False):
+    """Drawing, strokes and reference are names of uploaded files; strokes are where their file is not transparent.
+
+    flat: one colour for each region of the drawing, the one that most of it got.
+    """
     graph = {
         "drawing": node("LoadImage", image=line),
         "lines": node("LineExtract", image=["drawing", 0], method="none"),
@@ -43,6 +46,9 @@ def colorize(info, line, model, scribble=None, reference=None, resolution=0, ste
             "ReferenceTokens", reference=["reference", 0], positive=["guidance", 0], negative=["guidance", 1]
         )
         graph["sampler"]["inputs"].update(positive=["tokens", 0], negative=["tokens", 1])
+    if flat:
+        graph["flats"] = node("LineartSnapToFlats", image=["sampler", 1], line=["lines", 0], register=False)
+        graph["result"]["inputs"]["images"] = ["flats", 0]
     return with_defaults(graph, info)
 
 

@@ -67,6 +67,15 @@ def test_a_reference_joins_the_guidance():
     assert both["reference"]["inputs"] == {"image": ["opaque", 0], "alpha": ["opaque", 1]}
 
 
+def test_flat_colours_are_what_is_saved():
+    kinds = ("ScribbleEncoder", "ColorizeModelLoader", "ColorizeSampler", "LineartSnapToFlats")
+    info = {**INFO, **{kind: {"input": {}} for kind in kinds}}
+    soft, flat = (graphs.colorize(info, "a.png", "m", flat=flat) for flat in (False, True))
+    assert soft["result"]["inputs"]["images"] == ["sampler", 1] and "flats" not in soft
+    assert flat["result"]["inputs"]["images"] == ["flats", 0]
+    assert flat["flats"]["inputs"]["image"] == ["sampler", 1] and flat["flats"]["inputs"]["register"] is False
+
+
 def test_a_network_of_one_pass_has_its_own_graph():
     correspondence = {"input": {"required": {"resolution": ["INT", {"default": 256}]}}}
     info = {**INFO, "JoinImageWithAlpha": {"input": {}}, "LineartCorrespondence": correspondence}
