@@ -3,6 +3,7 @@ from comfy_api.latest import io
 from ..models.flats import palette as palettes
 from ..models.flats import snap
 from ..models.flats.colour import commonest
+from ..models.flats.flat import under_ink
 from ..models.flats.regions import regions as find_regions
 from ..models.host.device import handed_on
 from ..models.image import repeat_batch, rgb
@@ -86,5 +87,5 @@ class LineartSnapToFlats(io.ComfyNode):
         regions = regions or find_regions(line)
         done = snap.snap(image.cpu(), line, regions, known, register, softness, reject=reject, merge=merge)
         text = palette if known else palettes.dump(palettes.of_codes(commonest(done.flats, 0.0)))
-        picture = done.shaded * repeat_batch(line, len(done.shaded))
+        picture = under_ink(done.shaded, repeat_batch(line, len(done.shaded)))
         return io.NodeOutput(*handed_on(picture, done.flats, done.shaded, done.kept, text, done.report))

@@ -8,6 +8,7 @@ from . import strokes
 from .lazybrush import paint
 
 NEAR = 1e-3  # of a grey level
+PAPER = 253.5 / 255  # LoadImage reads the white of a grey file as 254
 
 
 def flat_colours(found, colours, mask, soft=True):
@@ -42,6 +43,6 @@ def under_ink(flats, line):
     What is a whole grey level but for rounding is made one again: SaveImage cuts off what lies behind the point, and
     a hair less than 220 would be saved as 219.
     """
-    levels = flats * line * 255
+    levels = flats * torch.where(line > PAPER, 1.0, line) * 255
     whole = levels.round()
     return torch.where((levels - whole).abs() < NEAR, whole, levels) / 255

@@ -107,6 +107,7 @@ def test_colours_survive_saving_under_a_drawing_that_is_white_but_for_rounding()
     levels = torch.arange(256).float()
     image = under_ink((levels / 255).expand(1, 1, 3, 256).movedim(2, -1), torch.full((1, 1, 256, 3), 1 - 1e-7))
     assert torch.equal((image[0, 0, :, 0] * 255).to(torch.uint8), levels.to(torch.uint8))
+    assert torch.equal(under_ink(image, torch.full((1, 1, 256, 3), 254 / 255)), image), "white as LoadImage reads it"
     assert (under_ink(image, torch.zeros(1, 1, 256, 3)) == 0).all()
 
 
