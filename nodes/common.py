@@ -16,6 +16,21 @@ PALETTE = "Paints, from LineartPalette."
 LineartNetwork = io.Custom("LINEART_NETWORK")  # a ModelPatcher of a one-pass network
 LineartRegions = io.Custom("LINEART_REGIONS")  # models.flats.regions.Regions
 
+STROKES_AT = io.Mask.Input(
+    "mask",
+    optional=True,
+    tooltip="Where the strokes are: the MASK of LoadImage (a picture with transparency) or of "
+    "Painter. Without it, everything that is not of the commonest colour is a stroke.",
+)
+MASK_IS = io.Combo.Input(
+    "mask_is",
+    options=["auto", "strokes", "transparency"],
+    default="auto",
+    tooltip="strokes: white on the strokes, as Painter gives it. transparency: white beside "
+    "them, as LoadImage gives it. auto: strokes are the smaller part.",
+    advanced=True,
+)
+
 LENGTHS_FOR = io.Int.Input(
     "lengths_for",
     default=0,

@@ -5,7 +5,7 @@ from ..models.flats.regions import regions as find_regions
 from ..models.host.device import intermediate_device
 from ..models.image import repeat_batch, rgb
 from ..models.scribble import read_strokes
-from .common import LINE, ROOT, LineartRegions
+from .common import LINE, MASK_IS, ROOT, STROKES_AT, LineartRegions
 
 
 class LineartFlatColor(io.ComfyNode):
@@ -35,24 +35,8 @@ class LineartFlatColor(io.ComfyNode):
                         "hard: every painted pixel keeps its colour."
                     ),
                 ),
-                io.Combo.Input(
-                    "mask_is",
-                    options=["auto", "strokes", "transparency"],
-                    default="auto",
-                    tooltip=(
-                        "strokes: white on the strokes, as Painter gives it. transparency: white beside "
-                        "them, as LoadImage gives it. auto: strokes are the smaller part."
-                    ),
-                    advanced=True,
-                ),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip=(
-                        "Where the strokes are: the MASK of LoadImage (a picture with transparency) or of "
-                        "Painter. Without it, everything that is not of the commonest colour is a stroke."
-                    ),
-                ),
+                MASK_IS,
+                STROKES_AT,
                 LineartRegions.Input(
                     "regions",
                     optional=True,

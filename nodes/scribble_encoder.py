@@ -3,7 +3,7 @@ from comfy_api.latest import io
 from ..models import keys
 from ..models.conditioning import blank, with_values, without_guidance
 from ..models.scribble import read_strokes
-from .common import LINE, NEGATIVE, POSITIVE, ROOT
+from .common import LINE, MASK_IS, NEGATIVE, POSITIVE, ROOT, STROKES_AT
 
 
 class ScribbleEncoder(io.ComfyNode):
@@ -26,14 +26,7 @@ class ScribbleEncoder(io.ComfyNode):
                         "One picture serves every frame, a batch goes frame by frame."
                     ),
                 ),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip=(
-                        "Where the strokes are: the MASK of LoadImage (a picture with transparency) or of "
-                        "Painter. Without it, everything that is not of the commonest colour is a stroke."
-                    ),
-                ),
+                STROKES_AT,
                 io.Float.Input(
                     "strength",
                     default=1.0,
@@ -42,16 +35,7 @@ class ScribbleEncoder(io.ComfyNode):
                     step=0.05,
                     tooltip="How firmly the strokes count. 1 = as drawn, 0 = not at all.",
                 ),
-                io.Combo.Input(
-                    "mask_is",
-                    options=["auto", "strokes", "transparency"],
-                    default="auto",
-                    tooltip=(
-                        "strokes: white on the strokes, as Painter gives it. transparency: white beside "
-                        "them, as LoadImage gives it. auto: strokes are the smaller part."
-                    ),
-                    advanced=True,
-                ),
+                MASK_IS,
                 io.Image.Input("line", optional=True, tooltip=LINE),
                 io.Conditioning.Input("positive", optional=True, tooltip=POSITIVE),
                 io.Conditioning.Input("negative", optional=True, tooltip=NEGATIVE),

@@ -11,6 +11,7 @@ from ..models import tps
 from ..models.geodesic.network import LEARNT_REACH, LEARNT_WALL, guidance
 from ..models.line import xdog
 from .linestyles import compose, line_art
+from .pictures import unpack
 from .strokes import draw_one_each, draw_points, draw_strokes, stroke_count
 
 XDOG_SIGMAS = (0.3, 0.4, 0.5)  # of AnimeDiffusion's training, drawn for every picture
@@ -21,8 +22,7 @@ def case(rng, scene, vary=True):
 
     All float 0..1. vary: mirror, exchange colour channels.
     """
-    colour = scene[:3].transpose(1, 2, 0) / np.float32(255)
-    ink, label = scene[3] / np.float32(255), scene[4]
+    (colour, ink), label = unpack(scene[:4]), scene[4]
     if vary:
         if rng.random() < 0.5:
             colour, ink, label = colour[:, ::-1], ink[:, ::-1], label[:, ::-1]

@@ -10,7 +10,7 @@ import torch
 from ..models.line import xdog
 from ..models.scribble import read_strokes
 from .baselines import BASELINES
-from .dataset import case
+from .dataset import case, planes
 from .metrics import MEASURES, stroke_error
 from .pictures import HELD_OUT, picture
 from .sampling import colorize
@@ -44,8 +44,7 @@ def real(folder, size):
             scribble, mask = (part[0].numpy() for part in read_strokes(strokes))
         else:
             scribble, mask = draw_strokes(rng, truth, np.zeros(truth.shape[:2], int), 25)
-        planes = (line, scribble, mask[..., None], truth)
-        yield path.stem, [torch.from_numpy(np.ascontiguousarray(p.transpose(2, 0, 1))) for p in planes]
+        yield path.stem, [planes(part) for part in (line, scribble, mask[..., None], truth)]
 
 
 def extract(truth):
@@ -92,8 +91,8 @@ def fit(image, size, resample=None):
 
 def evaluate(network, cases, steps, seed=0, batch=16):
     """Scores {row: {measure: [per case]}}, the names of the cases, and their pictures {row: (N, 3, H, W)}."""
-    names, planes = zip(*cases, strict=True)
-    line, scribble, mask, truth = (torch.stack(plane) for plane in zip(*planes, strict=True))
+    names, cases = zip(*cases, strict=True)
+    line, scribble, mask, truth = (torch.stack(plane) for plane in zip(*cases, strict=True))
     parts = [part.split(batch) for part in (line, scribble, mask)]
     rows = {name: torch.cat([f(*part) for part in zip(*parts, strict=True)]) for name, f in BASELINES.items()}
     rows["ours"] = torch.cat([colorize(network, *part, steps, seed) for part in zip(*parts, strict=True)])

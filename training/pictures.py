@@ -26,6 +26,12 @@ def picture(seed, size):
     return np.concatenate([np.rint(planes * 255), label[None] % 256]).astype(np.uint8)
 
 
+def unpack(planes):
+    """Planes (4, H, W) uint8 -> colour (H, W, 3) and ink (H, W) in 0..1."""
+    planes = planes / np.float32(255)
+    return planes[:3].transpose(1, 2, 0), planes[3]
+
+
 def _centres(drawn, size):
     return ((np.arange(size) + 0.5) * drawn / size).astype(int)
 

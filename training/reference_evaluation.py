@@ -9,8 +9,9 @@ import torch
 from ..models import tps
 from . import evaluation, metrics
 from .characters import pair
+from .dataset import planes
 from .linestyles import compose, line_art
-from .pictures import HELD_OUT
+from .pictures import HELD_OUT, unpack
 
 GIVEN, SELF, RANDOM = "given reference", "self reference", "random reference"
 WARPS = {"diagonal": tps.moved_diagonal, "grid": tps.moved_grid}
@@ -38,10 +39,10 @@ def held_out(count, size):
     """Cases of procedural characters that training never draws; the reference shows them in another pose."""
     for number in range(count):
         rng = np.random.default_rng((HELD_OUT, number))
-        planes = pair(HELD_OUT + number, size).transpose(1, 2, 0) / np.float32(255)
-        truth, reference = (compose(rng, some[..., :3], some[..., 3]) for some in (planes[..., :4], planes[..., 4:]))
-        line = line_art(rng, truth, np.ascontiguousarray(planes[..., 3]))
-        yield Case(f"pair-{number:03}", planar(line[..., None]), planar(truth), planar(reference))
+        first, second = (unpack(one) for one in np.split(pair(HELD_OUT + number, size), 2))
+        truth, reference = (compose(rng, *one) for one in (first, second))
+        line = line_art(rng, truth, np.ascontiguousarray(first[1]))
+        yield Case(f"pair-{number:03}", planes(line[..., None]), planes(truth), planes(reference))
 
 
 def real(folder, size, crops=1):
@@ -64,10 +65,10 @@ def real(folder, size, crops=1):
             if line is None and truth is None:
                 continue
             line = evaluation.extract(truth) if line is None else line
-            yield Case(path.stem, *(None if part is None else planar(part) for part in (line, truth, reference)))
+            yield Case(path.stem, *(None if part is None else planes(part) for part in (line, truth, reference)))
         else:
             for number, truth in enumerate(squares(path, size, crops)):
-                yield Case(f"{path.stem}-{number}", planar(evaluation.extract(truth)), planar(truth))
+                yield Case(f"{path.stem}-{number}", planes(evaluation.extract(truth)), planes(truth))
 
 
 def squares(path, size, count):
@@ -82,10 +83,6 @@ def squares(path, size, count):
         side = int(rng.uniform(min(size, shorter), shorter))
         left, top = (int(rng.integers(0, length - side + 1)) for length in image.size)
         yield evaluation.fit(image.crop((left, top, left + side, top + side)), size)
-
-
-def planar(picture):
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32))
 
 
 def tasks(cases, draw_points=tps.moved_diagonal):

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from ..models import tps
+from .dataset import planes
 from .linestyles import compose, line_art
+from .pictures import unpack
 
 NOWHERE = 1e4  # tag of what lies outside
 TONE = 0.06  # colours of a pair that differ by less are the same
@@ -23,37 +25,35 @@ def matched_batch(pictures, pairs, size, seed, number):
     rng = np.random.default_rng((seed, number))
     cases = [bent(rng, pictures[i]) for i in rng.integers(0, len(pictures), size // 2)]
     cases += [posed(rng, pairs[i]) for i in rng.integers(0, len(pairs), size - size // 2)]
-    line, reference, *tags, truth = (torch.stack(planes) for planes in zip(*cases, strict=True))
+    line, reference, *tags, truth = (torch.stack(parts) for parts in zip(*cases, strict=True))
     return 2 * line - 1, 2 * reference - 1, *tags, 2 * truth - 1
 
 
-def bent(rng, planes, vary=True):
+def bent(rng, scene, vary=True):
     """A case from cached planes (5, H, W) uint8 of one scene: its reference is the scene under a spline's warp."""
-    line, truth, _ = case(rng, planes[:4], *light(rng, vary))
+    line, truth, _ = case(rng, scene[:4], *light(rng, vary))
     grid = bend(rng, *truth.shape[1:])
     reference = tps.warp(truth[None], grid)[0].clamp(0, 1)
     return line, reference, *place_tags(grid[0]), truth
 
 
-def posed(rng, planes, vary=True):
+def posed(rng, pair, vary=True):
     """A case from cached planes (8, H, W) uint8 of a pair."""
     change = light(rng, vary)
-    line, truth, colour = case(rng, planes[:4], *change)
-    _, reference, offered = case(rng, planes[4:], *change)
+    line, truth, colour = case(rng, pair[:4], *change)
+    _, reference, offered = case(rng, pair[4:], *change)
     return line, reference, colour / TONE, offered / TONE, truth
 
 
-def case(rng, planes, mirrored, channels, gamma, shift):
+def case(rng, scene, mirrored, channels, gamma, shift):
     """Line (1, H, W), finished picture (3, H, W) and its colours without ink, 0..1, from planes (4, H, W) uint8."""
-    colour = planes[:3].transpose(1, 2, 0)[..., channels] / np.float32(255)
-    colour = (colour**gamma + shift).clip(0, 1)
-    ink = planes[3] / np.float32(255)
+    colour, ink = unpack(scene)
+    colour = (colour[..., channels] ** gamma + shift).clip(0, 1)
     if mirrored:
         colour, ink = colour[:, ::-1], ink[:, ::-1]
     truth = compose(rng, colour, ink)
     line = line_art(rng, truth, np.ascontiguousarray(ink))
-    parts = (line[None], truth.transpose(2, 0, 1), colour.transpose(2, 0, 1))
-    return [torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in parts]
+    return [planes(part) for part in (line[..., None], truth, colour)]
 
 
 def light(rng, vary):

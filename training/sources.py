@@ -11,7 +11,7 @@ import numpy as np
 from . import characters
 from .dataset import ahead
 from .linestyles import compose
-from .pictures import pictures
+from .pictures import pictures, unpack
 
 KINDS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -90,12 +90,6 @@ class Folder:
 
     def picture(self, index):
         return self.pixels[index] / np.float32(255)
-
-
-def unpack(planes):
-    """Planes (4, H, W) uint8 -> colour (H, W, 3) and ink (H, W) in 0..1."""
-    planes = planes / np.float32(255)
-    return planes[:3].transpose(1, 2, 0), planes[3]
 
 
 def varied(rng, drawing):

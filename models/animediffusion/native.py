@@ -7,7 +7,7 @@ import torch
 
 from .. import keys
 from ..host.colorizer import HostedNetwork, PixelColorizer, PixelConfig, host_attention
-from ..host.conds import fit_reference
+from ..host.conds import fit_reference, need_reference
 from ..host.loading import clamp_picture
 from .diffusion import ddim_step, schedule, timesteps
 from .network import AnimeDiffusion
@@ -22,11 +22,7 @@ class AnimeDiffusionModel(PixelColorizer):
     network = HostedAnimeDiffusion
 
     def guidance(self, noise, entry):
-        if entry.get(keys.REFERENCE) is None:
-            raise ValueError(
-                "AnimeDiffusion takes its colours from a reference: connect a picture to ReferenceTokens, and both "
-                "its outputs to the sampler."
-            )
+        need_reference("AnimeDiffusion", entry)
         return fit_reference(noise, entry[keys.LINE], entry[keys.REFERENCE], entry.get(keys.REFERENCE_MASK))
 
     def network_conds(self, line, reference):

@@ -2,14 +2,13 @@
 
 import math
 
-import comfy.ops
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel, forward_timestep_embed, timestep_embedding
 
 from .. import keys
 from ..host.colorizer import host_attention
 from ..host.conds import CONDMade
-from ..host.reference_model import ReferenceConfig, ReferenceModel
+from ..host.reference_model import ReferenceConfig, ReferenceModel, file_layout
 from ..host.reference_unet import ReferenceUNet
 from ..image import repeat_batch, rgb
 from ..layers import Layers
@@ -266,9 +265,4 @@ def encoders(config, **place):
 
 
 def layout(**config):
-    """The tensors of a file with these arguments, by our names, on the meta device."""
-    place = {"device": "meta", "operations": comfy.ops.disable_weight_init}
-    tensors = dict(UNet(**config, **place).state_dict())
-    for name, network in encoders(config, **place).items():
-        tensors |= {f"{name}.{key}": tensor for key, tensor in network.state_dict().items()}
-    return tensors
+    return file_layout(UNet, encoders, config)

@@ -58,19 +58,19 @@ class SketchEncoder(nn.Module):
 class Attention(nn.Module):
     """Cross-attention of (B, n, C) to (B, m, C); `attention` as everywhere: (B, heads, n, width) in and out."""
 
-    def __init__(self, layers, width, attention):
+    def __init__(self, layers, width, attention, head=HEAD):
         super().__init__()
-        self.heads = max(1, width // HEAD)
+        self.heads = max(1, width // head)
         self.attention = attention
         self.to_q, self.to_k, self.to_v = (layers.Linear(width, width, bias=False) for _ in range(3))
         self.to_out = nn.Sequential(layers.Linear(width, width))
 
     def forward(self, x, context):
-        q, k, v = (
-            rearrange(tokens, "b n (heads c) -> b heads n c", heads=self.heads)
-            for tokens in (self.to_q(x), self.to_k(context), self.to_v(context))
-        )
+        q, k, v = (self.split(tokens) for tokens in (self.to_q(x), self.to_k(context), self.to_v(context)))
         return self.to_out(rearrange(self.attention(q, k, v), "b heads n c -> b n (heads c)"))
+
+    def split(self, x):
+        return rearrange(x, "b n (heads c) -> b heads n c", heads=self.heads)
 
 
 def feed_forward(layers, width):

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import comfy.conds
 import comfy.latent_formats
-import comfy.ops
 import torch
 from comfy.ldm.modules import attention
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
@@ -15,7 +14,7 @@ from ..colorizediffusion.checkpoint import pack
 from ..colorizediffusion.native import same_shape
 from ..host.colorizer import host_attention
 from ..host.conds import CONDOnce
-from ..host.reference_model import RATIO, ReferenceConfig, ReferenceModel, place_mask
+from ..host.reference_model import RATIO, ReferenceConfig, ReferenceModel, file_layout, place_mask
 from ..host.reference_unet import CALL, ReferenceUNet, SelfAttention
 from ..image import repeat_batch, rgb
 from ..reading import Split, latent_mask
@@ -224,9 +223,4 @@ def encoders(config, **place):
 
 
 def layout(**config):
-    """The tensors of a file with these arguments, by our names, on the meta device."""
-    place = {"device": "meta", "operations": comfy.ops.disable_weight_init}
-    tensors = dict(UNet(**config, **place).state_dict())
-    for name, network in encoders(config, **place).items():
-        tensors |= {f"{name}.{key}": tensor for key, tensor in network.state_dict().items()}
-    return tensors
+    return file_layout(UNet, encoders, config)

@@ -3,8 +3,8 @@
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from einops import rearrange
 
+from ..colorizediffusion.network import Attention
 from ..layers import Layers
 
 HEAD = 128  # channels per head of the published files; shapes do not tell it
@@ -30,7 +30,7 @@ class ReferenceProjection(nn.Module):
     ):
         super().__init__()
         layers = Layers(operations, dtype, device)
-        self.attn = SelfAttention(layers, clip, head, attention)
+        self.attn = Attention(layers, clip, attention, head)
         self.norm = layers.LayerNorm(clip)
         self.proj = nn.Sequential(
             layers.Linear(clip + tagger, width),
@@ -40,23 +40,5 @@ class ReferenceProjection(nn.Module):
         )
 
     def forward(self, clip, tagger):
-        clip = self.norm(self.attn(clip)[:, : tagger.shape[1]])
+        clip = self.norm(self.attn(clip, clip)[:, : tagger.shape[1]])
         return self.proj(torch.cat([clip, tagger], -1))
-
-
-class SelfAttention(nn.Module):
-    def __init__(self, layers, width, head, attention):
-        super().__init__()
-        self.heads = max(1, width // head)
-        self.attend = attention
-        self.to_q = layers.Linear(width, width, bias=False)
-        self.to_k = layers.Linear(width, width, bias=False)
-        self.to_v = layers.Linear(width, width, bias=False)
-        self.to_out = nn.Sequential(layers.Linear(width, width))
-
-    def forward(self, x):
-        q, k, v = (
-            rearrange(project(x), "b n (heads c) -> b heads n c", heads=self.heads)
-            for project in (self.to_q, self.to_k, self.to_v)
-        )
-        return self.to_out(rearrange(self.attend(q, k, v), "b heads n c -> b n (heads c)"))

@@ -10,6 +10,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from einops import rearrange
 
+from ..colorizediffusion.network import Attention
 from ..layers import Layers
 
 STEM = (16, 16, 32, 32, 96, 96, 256)  # channels of its convolutions but the last
@@ -61,20 +62,14 @@ class SketchEncoder(nn.Module):
         return [project(x) for project, x in zip(self.proj_outs, maps, strict=True)]
 
 
-class CoarseToFineAttention(nn.Module):
+class CoarseToFineAttention(Attention):
     """Every map attends to itself and to all coarser ones; added to its input, without a norm around it.
 
     The mean of the coarsest map is one more token beside it, which knows no place.
     """
 
     def __init__(self, layers, width, head, attention):
-        super().__init__()
-        self.heads = max(1, width // head)
-        self.attend = attention
-        self.to_q = layers.Linear(width, width, bias=False)
-        self.to_k = layers.Linear(width, width, bias=False)
-        self.to_v = layers.Linear(width, width, bias=False)
-        self.to_out = nn.Sequential(layers.Linear(width, width))
+        super().__init__(layers, width, attention, head)
         self.q_norm = layers.RMSNorm(width, eps=1e-6)
         self.k_norm = layers.RMSNorm(width, eps=1e-6)
 
@@ -87,15 +82,12 @@ class CoarseToFineAttention(nn.Module):
         v = self.split(self.to_v(x))
         first, *sizes = [level.shape[2] * level.shape[3] for level in maps]
         ends = [0, *accumulate(sizes, initial=1 + first)]
-        out = [self.attend(q[:, :, start:end], k[:, :, :end], v[:, :, :end]) for start, end in pairwise(ends)]
+        out = [self.attention(q[:, :, start:end], k[:, :, :end], v[:, :, :end]) for start, end in pairwise(ends)]
         x = x + self.to_out(rearrange(torch.cat(out, 2), "b heads n c -> b n (heads c)"))
         tokens = x[:, 1:].split([first, *sizes], 1)
         return [
             rearrange(level, "b (h w) c -> b c h w", h=size.shape[2]) for level, size in zip(tokens, maps, strict=True)
         ]
-
-    def split(self, x):
-        return rearrange(x, "b n (heads c) -> b heads n c", heads=self.heads)
 
 
 def turns(height, width, channels, true_rotation):

@@ -1,11 +1,6 @@
 """Geodesic as a ComfyUI MODEL."""
 
-from typing import ClassVar
-
-import comfy.model_base
-
-from ..edm import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
-from ..host.colorizer import HostedNetwork, PixelColorizer, PixelConfig
+from ..host.colorizer import EDMConfig, HostedNetwork, PixelColorizer
 from ..host.conds import CONDReduced
 from .network import GeodesicUNet, guidance
 
@@ -21,11 +16,5 @@ class GeodesicModel(PixelColorizer):
         return {"guidance": CONDReduced(lambda: guidance(line, scribble, mask), 1)}
 
 
-class Config(PixelConfig):
-    """EDM on the noise levels of training."""
-
+class Config(EDMConfig):
     model = GeodesicModel
-    kind = comfy.model_base.ModelType.EDM
-    sampling_settings: ClassVar = {"sigma_min": SIGMA_MIN, "sigma_max": SIGMA_MAX, "sigma_data": SIGMA_DATA}
-    memory_usage_factor = 0.05
-    colorize_defaults: ClassVar = {"size": 384, "steps": 1, "cfg": 1.0, "sampler": "euler", "scheduler": "karras"}

@@ -11,6 +11,7 @@ import torch
 from comfy.ldm.modules.attention import optimized_attention
 
 from .. import keys
+from ..edm import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
 from .conds import fit_guidance
 
 PREDICTIONS = {  # what a network of a discrete schedule returns
@@ -61,6 +62,15 @@ class PixelConfig(comfy.supported_models_base.BASE):
 
     def get_model(self, state_dict, prefix="", device=None):
         return self.model(self, self.kind, device)
+
+
+class EDMConfig(PixelConfig):
+    """Of the colorizers that ship: EDM on the noise levels of training, one step."""
+
+    kind = comfy.model_base.ModelType.EDM
+    sampling_settings: ClassVar = {"sigma_min": SIGMA_MIN, "sigma_max": SIGMA_MAX, "sigma_data": SIGMA_DATA}
+    memory_usage_factor = 0.05
+    colorize_defaults: ClassVar = {"size": 384, "steps": 1, "cfg": 1.0, "sampler": "euler", "scheduler": "karras"}
 
 
 class PixelColorizer(comfy.model_base.BaseModel):

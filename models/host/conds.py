@@ -5,6 +5,7 @@ from functools import cached_property
 import comfy.conds
 import comfy.utils
 
+from .. import keys
 from ..image import cover, luma, repeat_batch, resize, rgb
 from ..reference import on_white
 from ..scribble import resize_strokes, same_batch
@@ -68,6 +69,15 @@ def fit_guidance(noise, line, scribble=None, mask=None):
         mask = resize(mask[..., None].to(scribble), *scribble.shape[1:3])[..., 0]
         scribble, mask = resize_strokes(*same_batch(rgb(scribble), mask), height, width)
     return as_planes(noise, line, scribble, mask[..., None])
+
+
+def need_reference(colorizer, entry):
+    """ValueError if a conditioning's dict has no reference for the colorizer that is named."""
+    if entry.get(keys.REFERENCE) is None:
+        raise ValueError(
+            f"{colorizer} takes its colours from a reference: connect a picture to ReferenceTokens, and both "
+            "its outputs to the sampler."
+        )
 
 
 def fit_reference(noise, line, reference, mask=None):

@@ -24,6 +24,15 @@ from .conds import CONDReduced
 RATIO = 8  # of the picture's sides to the latent's
 
 
+def file_layout(unet, encoders, config):
+    """The tensors of a file with these arguments, by our names, on the meta device."""
+    place = {"device": "meta", "operations": comfy.ops.disable_weight_init}
+    tensors = dict(unet(**config, **place).state_dict())
+    for name, network in encoders(config, **place).items():
+        tensors |= {f"{name}.{key}": tensor for key, tensor in network.state_dict().items()}
+    return tensors
+
+
 class ReferenceConfig(comfy.supported_models_base.BASE):
     """What the host wants to know of a system; `colorize_defaults` is what "auto" means in ColorizeSampler."""
 

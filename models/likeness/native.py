@@ -1,15 +1,12 @@
 """Likeness as a ComfyUI MODEL."""
 
 from functools import cache
-from typing import ClassVar
 
-import comfy.model_base
 import torch.nn.functional as F
 
 from .. import keys
-from ..edm import SIGMA_DATA, SIGMA_MAX, SIGMA_MIN
-from ..host.colorizer import HostedNetwork, PixelColorizer, PixelConfig
-from ..host.conds import CONDReduced, as_planes, fit_line, on_paper
+from ..host.colorizer import EDMConfig, HostedNetwork, PixelColorizer
+from ..host.conds import CONDReduced, as_planes, fit_line, need_reference, on_paper
 from .network import Likeness, guidance
 
 REDUCTION = 4  # of what is carried: an area of the picture takes its part of it
@@ -23,11 +20,7 @@ class LikenessModel(PixelColorizer):
     network = HostedLikeness
 
     def guidance(self, noise, entry):
-        if entry.get(keys.REFERENCE) is None:
-            raise ValueError(
-                "This colorizer takes its colours from a reference: connect a picture to ReferenceTokens, and both "
-                "its outputs to the sampler."
-            )
+        need_reference("This colorizer", entry)
         line = fit_line(entry[keys.LINE], *noise.shape[-2:])
         return as_planes(noise, line, on_paper(entry[keys.REFERENCE], entry.get(keys.REFERENCE_MASK)))
 
@@ -44,11 +37,5 @@ class LikenessModel(PixelColorizer):
         }
 
 
-class Config(PixelConfig):
-    """EDM on the noise levels of training."""
-
+class Config(EDMConfig):
     model = LikenessModel
-    kind = comfy.model_base.ModelType.EDM
-    sampling_settings: ClassVar = {"sigma_min": SIGMA_MIN, "sigma_max": SIGMA_MAX, "sigma_data": SIGMA_DATA}
-    memory_usage_factor = 0.05
-    colorize_defaults: ClassVar = {"size": 384, "steps": 1, "cfg": 1.0, "sampler": "euler", "scheduler": "karras"}
