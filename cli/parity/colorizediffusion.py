@@ -230,7 +230,7 @@ class Denoiser:
         zero = {**conds, "context": torch.zeros_like(conds["context"])}
         blank = {**conds, **{f"hint_{i}": hint for i, hint in enumerate(case.blank)}}
         self.rows = [conds, *([zero] if reference > 1 else []), *([blank] if sketch > 1 else [])]
-        self.unguided = torch.tensor([[float(row is zero)] for row in self.rows])
+        self.guided = tuple(row is not zero for row in self.rows)
         self.injected = {}
         if injected:
             image = case.unet.control_encoder(-case.golden["in/inject_image"])
@@ -252,7 +252,7 @@ class Denoiser:
             torch.cat([scaled] * count),
             t.repeat(count),
             reading=self.rows[0]["reading"],
-            unguided=self.unguided,
+            guided=self.guided,
             transformer_options={"sigmas": sigma, "cond_or_uncond": [*range(count)]},
             **batch,
         )

@@ -185,7 +185,7 @@ class Guided:
             torch.cat([schedule.calculate_input(sigma, x)] * count),
             t.repeat(count),
             reading=self.reading,
-            unguided=torch.tensor([[float(not conds["context"].any())] for _, conds in self.rows]),
+            guided=tuple(bool(conds["context"].any()) for _, conds in self.rows),
             # the application injects at whole timesteps
             transformer_options={"sigmas": schedule.sigma(t.round()), "cond_or_uncond": [*range(count)]},
             **batch,
