@@ -11,10 +11,10 @@ import torch
 
 from ...models.colorizediffusion import checkpoint
 from ...models.colorizediffusion.network import size_embedding
+from ...models.host.joining import join_host
 from ...models.image import repeat_batch
 from ...models.reading import Call, Options, latent_mask
 from ...models.reference import stretch, without_figures
-from ..bench.sampling import join_host
 
 TOLERANCES = [("out/sample_*", 1e-3), ("*", 1e-4)]
 UNTOUCHED = (6, 13, 14, 15)  # blocks that no slider of the application reaches

@@ -13,9 +13,9 @@ import torch
 
 from ...models.colorizediffusion.checkpoint import lora, unpack
 from ...models.colorizediffusion_xl import checkpoint, vectors
+from ...models.host.joining import join_host
 from ...models.image import repeat_batch
 from ...models.reading import Call, Injection, Options, Reading, Split
-from ..bench.sampling import join_host
 from . import Skip
 from .colorizediffusion import repeated
 from .colorizediffusion_xl_parts import load, sketch_encoder, sketches, tokens, weights
