@@ -26,6 +26,7 @@ SIZE, LARGEST = 768, 961  # px, of the crops and of the shorter side that they a
 MULTIPLE = 64  # px
 POINTS, REACH = 10, 10 / 224  # of the warp: control points, and how far they move, of the side of CLIP's input
 TURN = 45  # degrees, at most
+DIGEST = 24  # characters of the names of kept views
 LIGHTS = 3  # brightness, contrast and saturation
 
 
@@ -172,7 +173,7 @@ class KeptCases(Cases):
         wanted = {}
         for index, key in enumerate(views.source.keys):
             for view in range(count):
-                digest = sha256(f"{told} {key} {view}".encode()).hexdigest()[:24]
+                digest = sha256(f"{told} {key} {view}".encode()).hexdigest()[:DIGEST]
                 path = Path(folder) / f"{digest}.safetensors"
                 rng = np.random.default_rng(int(digest, 16))
                 shape = views.draw_shape(rng)
@@ -182,7 +183,7 @@ class KeptCases(Cases):
 
     def keep(self, folder, wanted, encoders, device, threads):
         folder.mkdir(parents=True, exist_ok=True)
-        for path in set(folder.iterdir()) - set(wanted):
+        for path in set(folder.glob(f"{'?' * DIGEST}.safetensors")) - set(wanted):
             path.unlink()
         missing = [path for path in wanted if not is_whole(path)]
         made = ahead(lambda path: self.views(*wanted[path]), missing, threads)
