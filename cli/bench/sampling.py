@@ -94,7 +94,7 @@ def random_model():
 
 
 def join_host():
-    """Makes ComfyUI importable in this process, on the CPU if there is nothing else."""
+    """Makes ComfyUI importable in this process, on the CPU if there is nothing else, with attention as on a GPU."""
     host = os.environ.get("COMFYUI_PATH")
     if not host:
         raise RuntimeError("This benchmark runs inside ComfyUI: name its folder with --comfyui.")
@@ -103,3 +103,4 @@ def join_host():
     from comfy.cli_args import args
 
     args.cpu = args.cpu or not torch.cuda.is_available()
+    args.use_pytorch_cross_attention = True
