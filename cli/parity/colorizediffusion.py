@@ -11,10 +11,10 @@ import torch
 
 from ...models.colorizediffusion import checkpoint
 from ...models.colorizediffusion.network import size_embedding
+from ...models.host.joining import join_host
 from ...models.image import repeat_batch
 from ...models.reading import Call, Options, latent_mask
 from ...models.reference import stretch, without_figures
-from ..bench.sampling import join_host
 
 TOLERANCES = [("out/sample_*", 1e-3), ("*", 1e-4)]
 UNTOUCHED = (6, 13, 14, 15)  # blocks that no slider of the application reaches
@@ -236,7 +236,7 @@ class Denoiser:
         zero = {**conds, "context": torch.zeros_like(conds["context"])}
         blank = {**conds, **{f"hint_{i}": hint for i, hint in enumerate(case.blank)}}
         self.rows = [conds, *([zero] if reference > 1 else []), *([blank] if sketch > 1 else [])]
-        self.unguided = torch.tensor([[float(row is zero)] for row in self.rows])
+        self.guided = tuple(row is not zero for row in self.rows)
         self.injected = {}
         if injected:
             image = case.unet.control_encoder(-case.golden["in/inject_image"])
@@ -257,7 +257,7 @@ class Denoiser:
             torch.cat([scaled] * count),
             t.repeat(count),
             reading=rows[0]["reading"],
-            unguided=self.unguided.repeat_interleave(batch, 0),
+            guided=tuple(has for has in self.guided for _ in range(batch)),
             transformer_options={"sigmas": sigma, "cond_or_uncond": [*range(count)]},
             **{name: torch.cat([row[name] for row in rows]) for name in names},
         )

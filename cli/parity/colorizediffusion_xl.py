@@ -13,9 +13,9 @@ import torch
 
 from ...models.colorizediffusion.checkpoint import lora, unpack
 from ...models.colorizediffusion_xl import checkpoint, vectors
+from ...models.host.joining import join_host
 from ...models.image import repeat_batch
 from ...models.reading import Call, Injection, Options, Reading, Split
-from ..bench.sampling import join_host
 from . import Skip
 from .colorizediffusion import repeated
 from .colorizediffusion_xl_parts import load, sketch_encoder, sketches, tokens, weights
@@ -183,12 +183,11 @@ class Guided:
         self.case.unet.noise = lambda *_: next(self.noises)
         t = repeat_batch(schedule.timestep(sigma), batch)
         rows = [repeated(conds | self.injected, batch) for _, conds in self.rows]
-        unguided = torch.tensor([[float(not row["context"].any())] for row in rows])
         out = self.case.unet(
             torch.cat([schedule.calculate_input(sigma, x)] * count),
             t.repeat(count),
             reading=self.reading,
-            unguided=unguided.repeat_interleave(batch, 0),
+            guided=tuple(bool(row["context"].any()) for row in rows for _ in range(batch)),
             # the application injects at whole timesteps
             transformer_options={"sigmas": schedule.sigma(t.round()), "cond_or_uncond": [*range(count)]},
             **{name: torch.cat([row[name] for row in rows]) for name in rows[0]},

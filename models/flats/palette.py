@@ -89,7 +89,8 @@ def tones(palette):
 
 def name_of(code, palette):
     """What the palette calls a colour, or the colour itself."""
-    return next((name for name, known in tones(palette) if known == int(code)), as_hex(code))
+    code = int(code)
+    return next((name for name, known in tones(palette) if known == code), as_hex(code))
 
 
 def nearest(rgb, palette, lightness):

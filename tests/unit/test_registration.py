@@ -64,6 +64,15 @@ def test_noise_and_uneven_light_do_not_hide_it():
     assert registration.align(seen, line)[1].zoom == pytest.approx((1.04, 1.04), abs=0.006)
 
 
+@pytest.mark.parametrize("zoom", [0.97, 1.0, 1.04])
+def test_a_soft_picture_is_found_as_well(zoom):
+    line, picture = scene(300, 400)
+    soft = torch.nn.functional.avg_pool2d(picture.movedim(-1, 1), 5, 1, 2, count_include_pad=False).movedim(1, -1)
+    found = registration.align(moved(soft, (zoom, zoom), (0.03, -0.02), (300, 400)), line)[1]
+    errors = torch.tensor([found.zoom, found.shift]) - torch.tensor([[zoom, zoom], [0.03, -0.02]])
+    assert (errors * torch.tensor([200.0, 150.0])).abs().max() < 1.2
+
+
 def test_what_lies_right_or_is_another_drawing_stays():
     line, picture = scene(300, 400)
     _, other = scene(300, 400, seed=7)
