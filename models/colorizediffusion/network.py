@@ -162,7 +162,7 @@ def output_widths(channels):
 def sinusoid(numbers, channels=SINUSOID):
     """(B,) -> (B, channels): cosines, then sines, of frequencies from 1 down to 1/10000."""
     half = channels // 2
-    frequencies = torch.exp(-math.log(10000) * torch.arange(half) / half)  # in this order: last bits count at 1024
+    frequencies = torch.exp(-math.log(10000) * torch.arange(half) / half)
     angle = numbers[:, None].float() * frequencies.to(numbers.device)
     return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
