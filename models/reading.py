@@ -92,7 +92,11 @@ class Options(NamedTuple):
 
     def hint_scales(self, count):
         """Strength of each of the hints."""
-        levels = (*self.sketch_levels, *[1.0] * count)[:count]
+        if len(self.sketch_levels) > count:
+            raise ValueError(
+                f"There are {len(self.sketch_levels)} sketch levels, but this model has {count}: give fewer numbers."
+            )
+        levels = *self.sketch_levels, *[1.0] * (count - len(self.sketch_levels))
         return [self.sketch_strength * level for level in levels]
 
     def read(self, scales, split=None, seed=0):

@@ -219,6 +219,8 @@ def runs(case):
 
     wanted = dict(with_background(case) if case.encoder else without_background(case))
     for name in wanted:
+        if f"in/traj.{name}.noise_scaled" not in case.golden:
+            continue
         sampler = k.sample_dpmpp_2m if name in ("dpmpp2m_both", "bg_img_both") else k.sample_euler
         if isinstance(wanted[name], Skip):
             yield from ((found, wanted[name]) for found in case.golden if found.startswith(f"out/traj.{name}."))

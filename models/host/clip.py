@@ -41,7 +41,7 @@ def expect_vision(clip_vision):
 def expect_tagger(clip_vision, tagger):
     """ValueError in a sentence unless the tagger is there with the CLIP_VISION that goes with it, and only then."""
     if clip_vision.config.get("projection_dim") in TAGGED:
-        networks.expect(tagger, "tagger", "ColorizeDiffusion XL, to which CLIP ViT-bigG belongs,", "tagger")
+        networks.expect(tagger, "tagger", "ColorizeDiffusion XL, which reads wd-v1-4-swinv2-tagger-v2 too,", "tagger")
     elif tagger is not None:
         raise ValueError(
             "The tagger goes with ColorizeDiffusion XL and its CLIP ViT-bigG, but another CLIP_VISION is connected: "

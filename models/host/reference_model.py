@@ -212,8 +212,8 @@ class ReferenceModel(comfy.model_base.BaseModel):
         vae = entry.get(keys.VAE)
         if vae is None:
             raise ValueError(
-                "What is switched on reads the reference as a latent: connect the VAE of ColorizeModelLoader to vae of "
-                "ReferenceTokens."
+                "Style, injection and the ground of v2 and xlv2 read a picture as a latent: connect the VAE of "
+                "ColorizeModelLoader to vae of ReferenceTokens."
             )
         loaded = mm.loaded_models(only_currently_used=True)
         latent = vae.encode(planes.movedim(1, -1))

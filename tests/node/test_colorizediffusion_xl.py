@@ -1,6 +1,7 @@
 """ColorizeDiffusion XL in the host: its files, its tokens by two networks, what xlv2 reads of a background."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,21 @@ def test_the_published_layout_at_full_size(version):
 def test_networks_that_were_never_published_are_told(part):
     with pytest.raises(ValueError, match="never published: take an sdxl or an xlv2 file"):
         registry.identify({**published("sdxl"), part: torch.empty(1, device="meta")})
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        ("^bg_encoder", "mixture of the two kinds .* it has only the layers"),
+        ("lora", "mixture of the two kinds .* it has only the encoder"),
+        ("^proj", r"not a whole one: it lacks proj\.proj\.0\.weight and proj\.norm\.weight"),
+        ("proj_outs", r"not a whole one \(8 missing: control_encoder\.proj_outs"),
+    ],
+)
+def test_half_a_file_is_told(lost, told):
+    half = {key: value for key, value in published("xlv2").items() if not re.search(lost, key)}
+    with pytest.raises(ValueError, match=told):
+        registry.identify(half)
 
 
 def test_a_plain_xl_checkpoint_is_told():
