@@ -93,6 +93,22 @@ def test_a_palette_that_cannot_be_made(source, words):
         run(LineartPalette, source=source)
 
 
+def test_the_palette_of_strokes_holds_every_colour_of_their_flats(drawing):
+    generator = torch.Generator().manual_seed(0)
+    strokes, mask = torch.zeros(1, 80, 96, 3), torch.zeros(1, 80, 96)
+    for row in range(2, 78, 4):
+        strokes[:, row : row + 2, 4:92] = torch.randint(0, 256, (3,), generator=generator) / 255
+        mask[:, row : row + 2, 4:92] = 1
+    strokes[:, 2, 4] = torch.tensor([1.0, 0, 0])  # an edge between two, not a stroke
+    inputs = {"line": drawing[1], "scribble": strokes, "mask": mask, "mask_is": "strokes"}
+    flats = run(LineartFlatColor, **inputs, strokes="hard")[1]
+    palette = parse(run(LineartPalette, source={"source": "strokes"}, image=strokes, mask=1 - mask)[0])
+    known = {int(paint.normal[1:], 16) for paint in palette}
+    assert set(encode(flats).unique().tolist()) == known and len(known) == 19
+    changed = run(LineartPaletteEdit, palette=dump(palette), light="#8090ff", flats=flats)[2]
+    assert (changed[..., 0] < flats[..., 0])[flats[..., 0] > 0.01].all()
+
+
 def test_a_palette_of_no_strokes_is_told():
     with pytest.raises(ValueError, match="strokes of colour in the image, found none"):
         run(LineartPalette, source={"source": "strokes"}, image=torch.ones(1, 40, 50, 4), mask=torch.zeros(1, 40, 50))
