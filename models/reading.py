@@ -110,15 +110,19 @@ class Options(NamedTuple):
 class Call:
     """What the attention layers are told during one call of the network.
 
-    mask  figures of the drawing (B, 1, h, w), 0..1, or None
-    bank  normalised inputs of self-attention by number of the block, or None
-    ground  the same of a background, as the XL version 2 reads it
+    mask    figures of the drawing (B, 1, h, w), 0..1, or None
+    guided  numbers of the rows that have tokens (n,), or None if all do
+    bank    keys and values of self-attention over the reference by number of the block, or None
+    last    number of the block with which writing the bank ends, or None where it is read
+    plain   numbers of the rows (n,) that read less of the bank, or None
+    ground  normalised inputs of self-attention over a background, as the XL version 2 reads it
     """
 
-    def __init__(self, reading, mask):
+    def __init__(self, reading, mask, guided=None):
         self.reading = reading
         self.mask = mask
-        self.bank, self.writing, self.plain_rows = None, False, []
+        self.guided = guided
+        self.bank = self.last = self.plain = None
         self.ground, self.masks = {}, {}
 
     def mask_at(self, height, width):

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from ...models import keys
+from ...models.host.joining import join_host
 from . import Row, medians
-from .sampling import join_host
 
 SIDE, STEPS, CHANNELS, CONTEXT, TOKENS = 256, 4, 64, 128, 256
 GUIDED = 0.15  # share of the sampling that the short guidance interval covers

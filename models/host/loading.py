@@ -103,7 +103,8 @@ def file_vae(path, state_dict):
     if not state_dict:
         return None
     vae = comfy.sd.VAE(sd=state_dict)
-    vae.throw_exception_if_invalid()
+    if vae.first_stage_model is None:
+        raise ValueError(f"Cannot load {path}: its VAE ({registry.VAE}...) is none that ComfyUI knows.")
     if missing := [key for key in vae.first_stage_model.state_dict() if key not in state_dict]:
         raise ValueError(f"Cannot load {path}: its VAE is not whole, missing are {registry.abridge(missing)}.")
     return vae
