@@ -25,7 +25,7 @@ class Injection(NamedTuple):
 
     start: float = 0.0  # of the progress from which they are read
     fidelity: float = 0.5  # of the rows without tokens: how little they read them
-    fast: bool = False  # such rows read the features of the rows with tokens
+    fast: bool = False  # such rows read some of the features of the rows with tokens
     seed: int = 0  # of the noise
 
 
@@ -115,6 +115,7 @@ class Call:
     bank    keys and values of self-attention over the reference by number of the block, or None
     last    number of the block with which writing the bank ends, or None where it is read
     plain   numbers of the rows (n,) that read less of the bank, or None
+    source  rows of the bank (n,) that those read, where it has none of their own, or None
     ground  normalised inputs of self-attention over a background, as the XL version 2 reads it
     """
 
@@ -122,7 +123,7 @@ class Call:
         self.reading = reading
         self.mask = mask
         self.guided = guided
-        self.bank = self.last = self.plain = None
+        self.bank = self.last = self.plain = self.source = None
         self.ground, self.masks = {}, {}
 
     def mask_at(self, height, width):

@@ -7,7 +7,7 @@ import torch
 
 
 def join_host():
-    """Makes ComfyUI importable in this process, on the CPU if there is nothing else."""
+    """Makes ComfyUI importable in this process, on the CPU if there is nothing else, with attention as on a GPU."""
     host = os.environ.get("COMFYUI_PATH")
     if not host:
         raise RuntimeError("This runs inside ComfyUI: name its folder with --comfyui.")
@@ -16,3 +16,4 @@ def join_host():
     from comfy.cli_args import args
 
     args.cpu = args.cpu or not torch.cuda.is_available()
+    args.use_pytorch_cross_attention = True

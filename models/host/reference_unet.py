@@ -92,30 +92,29 @@ class ReferenceUNet(UNetModel):
     def inject(self, call, latent, timesteps, guided, transformer_options, conds):
         """Fills the call's bank from the reference, noised to the noise level of the step.
 
-        In fast mode the rows without tokens are left out, and given the features of the first rows that have some.
+        In fast mode the rows without tokens are left out, and read some of those of the first rows that have tokens.
         """
         injection, options = call.reading.injection, {**transformer_options, "wrappers": {}}
         sigma = transformer_options["sigmas"][:1].view(1, 1, 1, 1).to(latent)
         noised = (latent + sigma * self.noise(latent[:1], injection.seed, timesteps)) / (1 + sigma**2).sqrt()
 
-        chunks = transformer_options.get("cond_or_uncond", [0])
-        if fast := injection.fast and 0 < sum(guided) < len(guided):
-            kept, length = list(compress(range(len(guided)), guided)), len(guided) // len(chunks)
-            source = [kept.index(row) if row in kept else row % length for row in range(len(guided))]
-            rows, source = (torch.tensor(picked, device=latent.device) for picked in (kept, source))
-            options["cond_or_uncond"] = list(range(len(kept) // length))
+        plain = numbers([not has for has in guided], latent.device)
+        fast = injection.fast and 0 < len(plain) < len(guided)
+        if fast or (len(plain) and injection.fidelity > 1e-5):
+            call.plain = plain
+
+        writing = Call(call.reading, call.mask, call.guided)
+        if fast:
+            chunks, rows = transformer_options["cond_or_uncond"], call.guided
+            length = len(guided) // len(chunks)
+            call.source = plain % length
+            options["cond_or_uncond"] = list(range(len(rows) // length))
             noised, timesteps, conds = noised[rows], timesteps[rows], select(conds, rows)
-        mask = call.mask[rows] if fast and call.mask is not None else call.mask
-        writing = Call(call.reading, mask, None if fast else call.guided)
+            writing = Call(call.reading, None if call.mask is None else call.mask[rows])
         writing.bank, writing.last = {}, self.transformer_blocks - 1
         with suppress(Written):
             self.run(noised, timesteps, None, options, writing, conds, hint="injected_hint")
-
         call.bank = writing.bank
-        if fast:
-            call.bank = {number: [part[source] for part in pair] for number, pair in writing.bank.items()}
-        if injection.fidelity > 1e-5 and not all(guided):
-            call.plain = numbers([not has for has in guided], latent.device)
 
     def noise(self, like, seed, timesteps):
         """One draw for all rows, the same for a seed and a timestep."""
@@ -172,11 +171,25 @@ class SelfAttention(ReferenceAttention):
                 raise Written
             return self.to_out(self.attend(q, k, v, transformer_options))
 
-        more = (torch.cat(pair, dim=1) for pair in zip((k, v), call.bank[self.number], strict=True))
-        found, rows = self.attend(q, *more, transformer_options), call.plain
-        if rows is not None:
-            plain = self.attend(q[rows], k[rows], v[rows], transformer_options)
-            found[rows] = torch.lerp(found[rows], plain, call.reading.injection.fidelity)
+        def attend(q, own, bank):
+            return self.attend(
+                q, *(torch.cat(pair, dim=1) for pair in zip(own, bank, strict=True)), transformer_options
+            )
+
+        bank, rows, fidelity = call.bank[self.number], call.plain, call.reading.injection.fidelity
+        if call.source is None:
+            found = attend(q, (k, v), bank)
+            if rows is not None:
+                plain = self.attend(q[rows], k[rows], v[rows], transformer_options)
+                found[rows] = torch.lerp(found[rows], plain, fidelity)
+            return self.to_out(found)
+
+        # a mean with plain attention, taken by how many keys there are to read: in place of two passes over them
+        count = bank[0].shape[1]
+        some = torch.linspace(0, count - 1, round(count * (1 - fidelity) / (1 + fidelity)), device=x.device).long()
+        found, others = torch.empty_like(q), call.guided
+        found[others] = attend(q[others], (k[others], v[others]), bank)
+        found[rows] = attend(q[rows], (k[rows], v[rows]), [part[call.source][:, some] for part in bank])
         return self.to_out(found)
 
 
