@@ -30,6 +30,8 @@ class Placement(NamedTuple):
 
     def describe(self, height, width):
         """A sentence for people, in pixels of the drawing."""
+        if self.after < ALIKE:
+            return f"laid over the whole drawing, for its edges fit nowhere (they agree by {self.after:.2f})"
         if self.zoom == (1.0, 1.0) and self.shift == (0.0, 0.0):
             return f"in place (edges agree by {self.before:.2f})"
         axes = zip(self.shift, self.zoom, (width, height), strict=True)

@@ -76,11 +76,14 @@ def test_a_soft_picture_is_found_as_well(zoom):
 def test_what_lies_right_or_is_another_drawing_stays():
     line, picture = scene(300, 400)
     _, other = scene(300, 400, seed=7)
-    for seen in (picture, resize(picture, 150, 200), other, torch.ones(1, 300, 400, 3)):
+    fits, fits_nowhere = "in place", "laid over the whole drawing, for its edges fit nowhere"
+    cases = [(picture, fits), (resize(picture, 150, 200), fits)]
+    cases += [(other, fits_nowhere), (torch.ones(1, 300, 400, 3), fits_nowhere)]
+    for seen, words in cases:
         placed, found = registration.align(seen, line)
         assert (found.zoom, found.shift) == registration.IN_PLACE
         assert torch.equal(placed, resize(seen, 300, 400))
-        assert found.describe(300, 400).startswith("in place")
+        assert found.describe(300, 400).startswith(words)
 
 
 def test_the_move_is_told_in_pixels_of_the_drawing():
