@@ -18,6 +18,7 @@ class Split(NamedTuple):
     foreground: float = 1.0  # strengths of what each half gives
     background: float = 1.0
     lora: tuple = (None, None)  # names of the LoRA that each half goes through
+    ties: str | None = None  # "figures" or "ground": whose a mask at the threshold is; None: by a layer's LoRA
 
 
 class Injection(NamedTuple):
@@ -163,14 +164,16 @@ def in_window(tokens, timesteps, reading):
     return tokens * read.to(tokens)[:, None, None]
 
 
-def blend(split, mask, figures, ground, ties="ground"):
+def blend(split, mask, figures, ground, adapted):
     """What both halves gave, each (B, n, C), put together by the mask (B, n, 1).
 
-    ties  to whom a mask that equals the threshold belongs; the published layers do not agree
+    adapted  whether the layer has a LoRA of its own: then a mask that equals the threshold is the ground's, otherwise
+             the figures', as in the published layers of v1 to v2
     """
     ground = ground * split.background
     figures = torch.lerp(figures * split.foreground, ground, split.merge)
     if split.threshold is None:
         return torch.lerp(ground, figures, mask)
+    ties = split.ties or ("ground" if adapted else "figures")
     inside = mask > split.threshold if ties == "ground" else mask >= split.threshold
     return torch.where(inside, figures, ground)

@@ -15,7 +15,7 @@ from ...models.colorizediffusion.checkpoint import lora, unpack
 from ...models.colorizediffusion_xl import checkpoint, vectors
 from ...models.host.joining import join_host
 from ...models.image import repeat_batch
-from ...models.reading import Call, Injection, Options, Reading, Split
+from ...models.reading import Call, Injection, Options, Reading
 from . import Skip
 from .colorizediffusion import repeated
 from .colorizediffusion_xl_parts import load, sketch_encoder, sketches, tokens, weights
@@ -80,7 +80,9 @@ class Case:
         return Reading(strengths, **numbers)
 
     def split(self, threshold, *numbers):
-        return Split(None, *numbers, lora=("background",) * 2) if self.encoder else Split(threshold, *numbers)
+        from ...models.colorizediffusion_xl.native import split
+
+        return split(None if self.encoder else threshold, *numbers)
 
     def features(self, x, y):
         return {"ground": SimpleNamespace(value=self.encoder(x, y))} if self.encoder else {}

@@ -243,7 +243,7 @@ class SplitAttention(ReferenceAttention):
             found.append(self.attend(*projected, transformer_options))
         mask = call.mask_at(*transformer_options["activations_shape"][2:]).flatten(2).mT
         mask = mask if rows is None else mask[rows]
-        return strength * blend(split, mask, *found, ties="ground" if self.names else "figures")
+        return strength * blend(split, mask, *found, adapted=bool(self.names))
 
     def lora(self, to, name, x):
         return getattr(self, f"{to}_lora_up_{name}")(getattr(self, f"{to}_lora_down_{name}")(x))

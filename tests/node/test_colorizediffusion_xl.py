@@ -19,6 +19,7 @@ from lineart_colorize.models.conditioning import with_options, with_values
 from lineart_colorize.models.host import clip as towers
 from lineart_colorize.models.host.loading import load_colorizer
 from lineart_colorize.models.host.networks import load_network
+from lineart_colorize.models.reading import blend
 from lineart_colorize.nodes.colorize_sampler import ColorizeSampler
 from lineart_colorize.nodes.reference_tokens import ReferenceTokens
 from safetensors.torch import save_file
@@ -307,3 +308,11 @@ def test_small_storage(files, loaded, masked, dtype):
     out, exact = run(small, masked), run(loaded["xlv2"][0], masked)
     assert out.isfinite().all() and not torch.equal(out, exact)
     assert small.model_size() < 0.6 * loaded["xlv2"][0].model_size()
+
+
+def test_a_mask_at_the_threshold_is_the_grounds_unless_the_halves_merge():
+    mask, figures, ground = torch.tensor([[[0.0], [0.5]]]), torch.ones(1, 2, 3), torch.zeros(1, 2, 3)
+    found = [
+        blend(native.split(0.0, merge), mask, figures, ground, adapted=False)[0, :, 0].tolist() for merge in (0.0, 0.25)
+    ]
+    assert found == [[0.0, 1.0], [0.75, 0.75]]
