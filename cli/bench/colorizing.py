@@ -13,7 +13,7 @@ from . import Row, medians
 SIDE, STEPS, RUNS = 256, 8, 3  # px, steps of each run
 CONTEXT, TOKENS = 128, 256
 SCALE = 4.0
-GUIDED = (0.0, 0.2)  # of the progress in which there is guidance
+GUIDED = (0.0, 0.1)  # of the progress in which there is guidance: one step in eight
 
 
 class Case(NamedTuple):
