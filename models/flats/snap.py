@@ -16,6 +16,7 @@ COARSE = 16  # 8-bit steps of the first histogram
 NEIGHBOUR = torch.tensor([1 << 10, 1 << 5, 1])  # from one of its bins to the next in red, green and blue
 RADII = (24, 12, 6, 3)  # 8-bit steps around the mode, narrowing
 OTHER, SHARE = 20.0, 0.25  # CIELAB, lightness as in `exact`: another paint; the part of a region that makes it doubtful
+LEAST = 100  # px of such a region
 SEVERAL = "of it is another colour in the picture: if a line is open, raise gap in LineartRegions"
 DEEPEST = -0.6  # light below this is no shadow but a line of the picture's own
 
@@ -78,13 +79,16 @@ def exact(found, areas, palette=(), reject=25.0, merge=4.0):
 
 
 def mixed(picture, found, labels, weights):
-    """The part (n,) of each region whose colour in the picture is another than the dominant one found (n, 3), 0..1."""
+    """The part (n,) of each region whose colour in the picture is another than the dominant one found (n, 3), 0..1.
+
+    0 in those of few pixels, where blur alone mixes colours.
+    """
     of = labels.flatten().long() - 1
     scale = picture.new_tensor([LIGHTNESS, 1.0, 1.0])
     apart = ((lab(picture).flatten(0, 1) - lab(found)[of]) * scale).norm(dim=1)
     weight = weights.flatten()
     whole, other = (weight.new_zeros(len(found)).index_add(0, of, part) for part in (weight, weight * (apart > OTHER)))
-    return other / whole
+    return torch.where(of.bincount() < LEAST, 0, other / whole)
 
 
 def paint(codes, labels):

@@ -119,6 +119,7 @@ def test_a_region_that_two_colours_share_is_told(drawing, picture):
     done = snap.snap(picture[None], line, regions, PALETTE, register=False)
     assert done.unsure[0, 10:20].all() and done.unsure.sum() == 480
     assert "480 px: 47% of it is another colour" in done.report
+    assert not snap.mixed(picture[:, :9], torch.zeros(4, 3), regions.labels[0, :, :9], torch.ones(40, 9)).any()
 
 
 def test_any_size_of_picture_comes_out_at_the_drawings(drawing, picture):
