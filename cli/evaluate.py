@@ -16,7 +16,7 @@ def main(arguments):
     if name == "flats":
         from ..training import flat_evaluation as command
     elif name == "sheet":
-        from ..training import sheets as command
+        from ..training import sheet_evaluation as command
     elif name == "reference":
         from ..training import reference_command as command
     else:

@@ -10,6 +10,7 @@ from .colorizediffusion import checkpoint as colorizediffusion
 from .colorizediffusion_xl import checkpoint as colorizediffusion_xl
 from .colorizediffusion_xl import tagger
 from .diffusart import network as diffusart
+from .flats import matcher
 from .geodesic import network as geodesic
 from .likeness import network as likeness
 from .line import anime2sketch, isnet, manga, realistic, sketchkeras
@@ -41,6 +42,7 @@ NETWORKS = {
     "realistic": (realistic.config, realistic.RealisticLines),
     "isnet": (isnet.config, isnet.ISNet),
     "tagger": (tagger.config, tagger.Tagger),
+    "sheet": (matcher.config, matcher.Matcher),
 }
 
 KINDS = {  # what a file may be -> (its systems, the node that loads them)

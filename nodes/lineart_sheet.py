@@ -1,9 +1,11 @@
+import torch
 from comfy_api.latest import io
 
 from ..models.flats import palette as palettes
 from ..models.flats import sheet as sheets
+from ..models.flats.native import matching
 from ..models.flats.regions import regions as find_regions
-from ..models.host.device import handed_on
+from ..models.host.device import handed_on, progress_bar
 from ..models.image import rgb
 from .common import LINE, PALETTE, REGIONS, ROOT, LineartRegions
 
@@ -17,7 +19,8 @@ class LineartSheet(io.ComfyNode):
             category=f"{ROOT}/flats",
             description=(
                 "Colours a new drawing after a character sheet: each region takes the colour of the region of the "
-                "sheet that it matches, by shape, place and neighbours. Regions it is not sure of stay white."
+                "sheet that it matches, by a small network, shape, place and neighbours. Regions that are not sure "
+                "stay white."
             ),
             search_aliases=["character sheet", "colour keyframe", "next frame", "paint bucket", "color transfer"],
             inputs=[
@@ -56,13 +59,20 @@ class LineartSheet(io.ComfyNode):
     @classmethod
     def execute(cls, line, sheet, sheet_line, regions=None, sheet_regions=None, palette="", sure=0.5):
         line, sheet_line = rgb(line).cpu(), rgb(sheet_line).cpu()
-        flats, unsure, report = sheets.colour(
+        coloured = sheets.colour(
             line,
-            regions or find_regions(line),
+            regions,
             sheet.cpu(),
             sheet_line,
             sheet_regions or find_regions(sheet_line),
             palettes.parse(palette),
             sure,
+            matching(),
         )
-        return io.NodeOutput(*handed_on(flats * line, flats, unsure, report))
+        bar, results = progress_bar(len(line)), []
+        for frame in coloured:
+            results.append(frame)
+            bar.update(1)
+        flats, unsure, report = zip(*results, strict=True)
+        flats, unsure = torch.stack(flats), torch.stack(unsure)
+        return io.NodeOutput(*handed_on(flats * line, flats, unsure, "\n".join(report)))

@@ -25,10 +25,24 @@ def load(path, device="cpu"):
     found = identify(contents, kind)
     if found.system not in COLORIZERS:
         raise ValueError(f"It is a {found.system} file, which follows no reference ({', '.join(COLORIZERS)} do).")
+    return partial(run, COLORIZERS[found.system], build(found, kind).to(device), device)
+
+
+def network(path, system):
+    """The network of that system in a file, on the CPU; ValueError for a file that is damaged or another's."""
+    contents = read(path)
+    kind = kind_of(contents)
+    found = identify(contents, kind)
+    if found.system != system:
+        raise ValueError(f"It is a {found.system} file; expected one of {system}.")
+    return build(found, kind)
+
+
+def build(found, kind):
+    """The network that `identify` has found, with its weights in fp32."""
     network = KINDS[kind][0][found.system][1](**found.config)
     network.load_state_dict(found.state_dict)
-    network.float().eval().requires_grad_(False).to(device)
-    return partial(run, COLORIZERS[found.system], network, device)
+    return network.float().eval().requires_grad_(False)
 
 
 def read(path):

@@ -15,7 +15,7 @@ from ..models.animediffusion import diffusion
 from ..models.diffusart.network import SCHEDULE
 from ..models.likeness import network as likeness
 from ..models.scft import losses
-from . import latent_diffusion
+from . import latent_diffusion, sheet_cases
 from .losses import draw_sigma, edm_loss, match_loss
 
 
@@ -212,3 +212,19 @@ def diffusart_gammas():
     """Products of 1 - beta of Diffusart's schedule, (timesteps,)."""
     betas = torch.linspace(SCHEDULE["linear_start"], SCHEDULE["linear_end"], SCHEDULE["timesteps"])
     return (1 - betas).cumprod(0)
+
+
+class Matching(nn.Module):
+    """The paint of a region is that of the regions it goes with, and "none" if nothing is painted so."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, case, generator):
+        new, known, wanted, offered = sheet_cases.unpack(case)
+        logits = self.network(new, known).float()
+        right = wanted[..., None] == offered[:, None]
+        right = torch.cat([right, ~right.any(-1, keepdim=True)], dim=-1)
+        loss = logits.logsumexp(-1) - logits.masked_fill(~right, -torch.inf).logsumexp(-1)
+        return {"match": loss[new.there].mean()}

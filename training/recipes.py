@@ -9,12 +9,13 @@ import torch
 from ..models import tps
 from ..models.animediffusion.network import AnimeDiffusion
 from ..models.diffusart.network import Diffusart
+from ..models.flats.matcher import Matcher
 from ..models.geodesic.network import GeodesicUNet
 from ..models.likeness.network import Likeness
 from ..models.registry import unwrap
 from ..models.scft.losses import VGG19
 from ..models.scft.network import Discriminator, Generator
-from . import characters, colorizers, objectives, sampling
+from . import characters, colorizers, objectives, sampling, sheet_cases
 from .dataset import ReferenceCases, ScribbleCases, scribble_batch
 from .pictures import pictures
 from .references import matched_batch
@@ -47,6 +48,16 @@ def likeness(options):
     line, reference, _, _, truth = cases(4, options.seed, SHEET)
     show = reference_sheet(lambda _: (line, reference, truth), colorizers.likeness)
     weights = go(options, [part], partial(cases, options.batch, options.seed), show, decay=0.995).weights()
+    return {name: tensor.half() for name, tensor in weights.items()}
+
+
+def sheet(options):
+    network = Matcher(16, 1) if options.smoke else Matcher()
+    part = Part(objectives.Matching(network), adamw(network, options.lr, (0.9, 0.98)))
+    with options.machine.main_process_first():
+        figures = sheet_cases.figures(options.out, options.drawings, options.size)
+    cases = partial(sheet_cases.cases, figures, options.batch, options.seed)
+    weights = go(options, [part], cases, decay=0.995).weights()
     return {name: tensor.half() for name, tensor in weights.items()}
 
 

@@ -1,22 +1,23 @@
-"""How many regions of a new drawing get their exact colour from a model sheet: figures drawn again and again.
+"""Model sheets: figures drawn again and again, with the paint of every pixel, whatever the pose.
 
-A figure is made of flat parts, so the paint of every pixel is known in every pose. Drawing and sheet go through the
-same steps as a user's: regions from the line art, dominant colours, matching.
+A figure is made of flat parts. Drawings go through the same steps as a user's: their regions come from the line art.
 """
 
-import argparse
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from ..models.flats import sheet
-from ..models.flats.colour import decode
+from ..models import tps
+from ..models.flats.colour import decode, encode
 from ..models.flats.regions import regions
 from .canvas import Canvas, Paint
-from .curves import ellipse, limb, turned
+from .characters import begin, repose
+from .curves import blob, ellipse, limb, polygon, turned
+from .figures import draw_character, place
+from .palette import Style
+from .scenes import draw_background, draw_object
 
 PARTS = ("skin", "hair", "shirt", "trousers", "shoes", "eye", "white", "belt", "gloves", "badge", "socks")
 WHITE = 0xFFFFFF
@@ -40,23 +41,62 @@ class Figure:
         return cls(build, has, codes | {"white": WHITE}, int(rng.integers(2, 6)))
 
 
+class Shot:
+    """How one drawing differs from the next: from near to far poses, mirrored, close, broken lines, things around."""
+
+    def __init__(self, rng):
+        self.amount = rng.uniform(0.2, 1.8)
+        self.side = rng.choice([1, 1, 1, -1])
+        self.size = np.exp(rng.uniform(-0.4, 0.45))
+        self.look_at = 0.0, rng.uniform(-0.5, 0.5)  # in heads from the middle of the figure
+        if rng.random() < 0.3:
+            self.size, self.look_at = rng.uniform(1.6, 3), (rng.uniform(-1, 1), rng.uniform(-3, 1))
+        self.angle = rng.normal(0, 0.12)
+        self.width = np.exp(rng.uniform(-0.5, 0.7))
+        self.holes = rng.choice([0, 0, rng.integers(1, 25)])
+        self.things = rng.choice([0, 0, 1, 2, 3])
+        self.gap = rng.choice([2, 2, 3, 4, 6])
+
+
 class Take:
     """One drawing of a figure: a Canvas and the code of the paint of every pixel."""
 
-    def __init__(self, figure, rng, size, amount=1.0):
-        self.figure, self.rng, self.amount = figure, rng, amount
-        self.canvas = Canvas(rng, size, size, max(1.5, size / 200))
+    def __init__(self, figure, rng, size, shot=None):
+        self.figure, self.rng, self.amount = figure, rng, shot.amount if shot else 1.0
+        self.canvas = Canvas(rng, size, size, max(1.5, size / 200) * (shot.width if shot else 1))
         self.codes = [WHITE]
-        self.middle = 0.5 + rng.uniform(-0.04, 0.04, 2) * amount
-        self.zoom = rng.uniform(0.085, 0.11) * np.array([1 - rng.uniform(0, 0.25) * amount, 1])
-        self.lean = rng.normal(0, 0.12) * amount
+        self.middle = 0.5 + rng.uniform(-0.04, 0.04, 2) * self.amount
+        self.zoom = rng.uniform(0.085, 0.11) * np.array([1 - rng.uniform(0, 0.25) * self.amount, 1])
+        self.lean = rng.normal(0, 0.12) * self.amount
+        self.angle = 0.0
+        if shot is None:
+            self._draw()
+            return
+        self.zoom = self.zoom * shot.size * (shot.side, 1)
+        self.middle = self.middle - self.zoom * shot.look_at
+        self.angle = shot.angle
+        things = [rng.random() < 0.6 for _ in range(shot.things)]  # in front?
+        for _ in range(things.count(False)):
+            self._thing()
         self._draw()
+        for _ in range(things.count(True)):
+            self._thing()
+        wear(self.canvas.ink, rng, shot)
 
     def put(self, points, part):
-        code = self.figure.codes[part]
-        colour = decode(torch.tensor(code)).numpy()
-        self.canvas.shape(np.asarray(points) * self.zoom + self.middle, Paint(colour))
+        self._put(np.asarray(points) * self.zoom + self.middle, self.figure.codes[part])
+
+    def _put(self, points, code):
+        points = turned(points, np.array([0.5, 0.5]), self.angle) if self.angle else points
+        self.canvas.shape(points, Paint(decode(torch.tensor(code)).numpy()))
         self.codes.append(code)
+
+    def _thing(self):
+        """Something in the picture that is no part of the figure, in a paint of its own or in one of the figure's."""
+        rng = self.rng
+        code = int(rng.choice(0xFFFFFF)) if rng.random() < 0.7 else self.figure.codes[rng.choice(PARTS)]
+        centre, radius = rng.uniform(0.1, 0.9, 2), rng.uniform(0.03, 0.16)
+        self._put(blob(rng, centre, radius) if rng.random() < 0.5 else polygon(rng, centre, radius, 5), code)
 
     def sway(self, spread):
         return self.rng.normal(0, spread) * self.amount
@@ -124,17 +164,87 @@ class Take:
 
     def pictures(self):
         """Line art (1, H, W, 3) and the paint of every pixel as codes (H, W)."""
-        line = torch.from_numpy(1 - self.canvas.ink)[None, ..., None].expand(-1, -1, -1, 3)
-        return line, torch.tensor(self.codes)[torch.from_numpy(self.canvas.label).long()]
+        return _pictures(self.canvas, self.codes)
 
 
-def takes(seed, count, size):
-    """`count` drawings of one figure as (labels (H, W), the code of each region (n,)), regions found in its lines."""
-    rng = np.random.default_rng(seed)
+class Coded(Canvas):
+    """A Canvas that keeps the flat code of each layer's paint."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.codes = [WHITE]
+
+    def shape(self, points, paint, ink=1.0):
+        self.codes.append(int(encode(torch.as_tensor(np.asarray(paint.colour, np.float32)))))
+        super().shape(points, paint, ink)
+
+
+def characters(rng, count, size):
+    """Drawings of one of the characters that colorizers are trained on, each (line (1, H, W, 3), codes (H, W), gap)."""
+    aspect, style, seed = np.ones(2), Style(rng), rng.integers(0, 2**63)
+    pose = place(rng, aspect)
+    for take in range(count):
+        shot = Shot(rng)
+        canvas = Coded(rng, size, size, max(1.5, size / 200) * shot.width, grain=rng)
+        begin(canvas, style, seed)
+        draw_character(canvas, style, repose(rng, pose, aspect) if take else pose)
+        wear(canvas.ink, rng, shot)
+        yield *_pictures(canvas, canvas.codes), shot.gap
+
+
+def scenes(rng, count, size):
+    """Drawings of one picture full of things, bent as from one frame to the next, or seen from the other side."""
+    aspect, style = np.ones(2), Style(rng)
+    canvas = Coded(rng, size, size, max(1.5, size / 200) * np.exp(rng.uniform(-0.4, 0.4)))
+    draw_background(canvas, style, aspect)
+    for _ in range(rng.integers(1, 5)):
+        draw_character(canvas, style, place(rng, aspect))
+    for _ in range(rng.integers(0, 30)):
+        draw_object(canvas, style, aspect)
+    ink, codes = torch.from_numpy(canvas.ink)[None, None], torch.tensor(canvas.codes)[torch.from_numpy(canvas.label)]
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    for _ in range(count):
+        shot = Shot(rng)
+        source, target = tps.moved_grid(1, generator, reach=rng.uniform(0.02, 0.14))
+        at = 2 * tps.grid(tps.fit(source, target), target, size, size) - 1
+        at = at * torch.tensor([shot.side, 1.0]) * np.exp(rng.normal(0, 0.2)) + torch.from_numpy(rng.normal(0, 0.08, 2))
+        bent = F.grid_sample(ink, at.float(), padding_mode="border", align_corners=False)[0, 0].numpy()
+        wear(bent, rng, shot)
+        seen = F.grid_sample(codes[None, None].double(), at, "nearest", "border", False)[0, 0].long()
+        yield torch.from_numpy(1 - bent)[None, ..., None].expand(-1, -1, -1, 3), seen, shot.gap
+
+
+def wear(ink, rng, shot):
+    """Takes dots out of the ink (H, W) that the gap of the shot closes again."""
+    drawn, reach = np.argwhere(ink > 0.5), 1 + (shot.gap > 3)
+    for y, x in drawn[rng.integers(0, len(drawn), shot.holes)] if len(drawn) else ():
+        ink[max(y - reach, 0) : y + reach, max(x - reach, 0) : x + reach] = 0
+
+
+def _pictures(canvas, codes):
+    line = torch.from_numpy(1 - canvas.ink)[None, ..., None].expand(-1, -1, -1, 3)
+    return line, torch.tensor(codes)[torch.from_numpy(canvas.label).long()]
+
+
+def figures(rng, count, size, wide=True):
+    """Drawings of one Figure, each (line, codes, gap); without `wide` all are whole, upright and cleanly inked."""
     figure = Figure.random(rng)
     for _ in range(count):
-        line, codes = Take(figure, rng, size).pictures()
-        labels = regions(line, gap=2.0).labels[0]
+        shot = Shot(rng) if wide else None
+        yield *Take(figure, rng, size, shot).pictures(), shot.gap if wide else 2.0
+
+
+def plain(rng, count, size):
+    return figures(rng, count, size, wide=False)
+
+
+KINDS = {"other pose": plain, "far pose": figures, "character": characters, "scene": scenes}
+
+
+def takes(seed, count, size, kind="other pose"):
+    """`count` drawings of one figure as (labels (H, W), the code of each region (n,)), regions found in its lines."""
+    for line, codes, gap in KINDS[kind](np.random.default_rng(seed), count, size):
+        labels = regions(line, gap=float(gap)).labels[0]
         yield labels.numpy(), true_paints(labels, codes, line[0, ..., 0])
 
 
@@ -144,63 +254,3 @@ def true_paints(labels, codes, white):
     votes = torch.zeros(int(labels.max()), len(paints))
     votes.view(-1).index_add_(0, ((labels.long() - 1) * len(paints) + which).flatten(), white.flatten() + 1e-3)
     return paints[votes.argmax(1)].numpy()
-
-
-def by_place(labels, sheets):
-    """Baseline: the region at the nearest place of the figure."""
-    new, (known, codes) = sheet.describe(labels), sheets[0]
-    places = sheet.describe(known).features[:, :2]
-    nearest = np.linalg.norm(new.features[:, None, :2] - places, axis=2).argmin(1)
-    return codes[nearest], np.ones(len(nearest))
-
-
-METHODS = {"nearest place": by_place, "ours": sheet.transfer}
-
-
-def scores(count, size, frames, sure=0.5):
-    """{method: measures} over `count` held-out figures, each with a new drawing and a sheet of `frames` drawings."""
-    found = {name: [] for name in METHODS}
-    for seed in range(HELD_OUT, HELD_OUT + count):
-        (labels, truth), *known = takes(seed, frames + 1, size)
-        areas = np.bincount(labels.ravel())[1:]
-        for name, method in METHODS.items():
-            codes, confidence = method(labels, known)
-            found[name].append((codes == truth, confidence >= sure, areas))
-    return {name: _measures(*map(np.concatenate, zip(*rows, strict=True))) for name, rows in found.items()}
-
-
-def _measures(right, painted, areas):
-    return {
-        "regions right": right.mean(),
-        "pixels right": (right * areas).sum() / areas.sum(),
-        "regions painted": painted.mean(),
-        "of those right": right[painted].mean(),
-    }
-
-
-def evaluate(arguments):
-    parser = argparse.ArgumentParser(
-        prog="run.py evaluate sheet",
-        description="Regions of a new drawing that get exactly the right colour from a model sheet, beside a baseline.",
-    )
-    parser.add_argument("--out", type=Path, default=Path("out/evaluate"), help="folder of the tables [%(default)s]")
-    parser.add_argument("--count", type=int, default=48, help="held-out figures [%(default)s]")
-    parser.add_argument("--size", type=int, default=320, help="side of the drawings in px [%(default)s]")
-    options = parser.parse_args(arguments)
-    options.out.mkdir(parents=True, exist_ok=True)
-    report(options.count, options.size, options.out)
-    return 0
-
-
-def report(count, size, out):
-    """Prints and keeps the table of sheets of one and of three drawings."""
-    tables = {f"{frames} drawings" if frames > 1 else "1 drawing": scores(count, size, frames) for frames in (1, 3)}
-    lines = [f"sheet to new drawing, {count} figures of {size} px", ""]
-    for sheets, table in tables.items():
-        measures = list(next(iter(table.values())))
-        lines += [f"| sheet of {sheets} | {' | '.join(measures)} |", "|---" * (len(measures) + 1) + "|"]
-        lines += [f"| {name} | {' | '.join(f'{row[key]:.3f}' for key in measures)} |" for name, row in table.items()]
-        lines.append("")
-    print("\n".join(lines), flush=True)
-    (out / "sheet.md").write_text("\n".join(lines), "utf-8")
-    (out / "sheet.json").write_text(json.dumps(tables, indent=1, default=float), "utf-8")

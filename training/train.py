@@ -68,6 +68,11 @@ def parser():
     one.add_argument("--drawings", type=positive, default=8000, help="scenes and pairs to draw and keep [%(default)s]")
     one.set_defaults(file="likeness_reference")
 
+    text = "the network that matches regions with a sheet's"
+    one = add(names, "sheet", recipes.sheet, text, 320, 16, 12_000, 1e-3)
+    one.add_argument("--drawings", type=positive, default=3000, help="figures to draw and keep [%(default)s]")
+    one.set_defaults(file="sheet_matching")
+
     one = add(names, "animediffusion", recipes.animediffusion, "diffusion after a reference", 256, 32, 300_000, 1e-4)
     of_pictures(one, narrow=(1, 2)), of_references(one, jitter=0)
     one.add_argument("--dropout", type=share, default=0.0, help="share of white references, for cfg > 1 [%(default)s]")

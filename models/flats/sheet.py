@@ -3,7 +3,7 @@
 A region is known by its shape, its size and place in the figure, and by its neighbours and the side they lie on.
 Similarities start from the first three; then each region hears, again and again, how well the candidates of its
 neighbours are neighbours of its own candidates: graph matching by iterated votes. An assignment of regions to
-regions, one to one, has a vote as well. NumPy and SciPy, on the CPU.
+regions, one to one, has a vote as well. NumPy and SciPy, on the CPU. The network of `matcher` votes besides.
 """
 
 from typing import NamedTuple
@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from ..image import repeat_batch, resize, rgb
-from . import frames, snap
+from . import frames, matcher, snap
 from .palette import name_of
+from .regions import regions as find_regions
 
 WHITE = 0xFFFFFF
 SIDES = ((1, 0), (0, 1), (-1, 0), (0, -1))  # right, below, left, above, as x and y
@@ -24,6 +25,7 @@ ROUNDS = 8
 ASSIGNED = 0.5  # votes of the region that the assignment gives
 ASSIGNABLE = 4_000_000  # pairs of regions, beyond which there is no assignment
 MOST = 16_000_000  # pairs of regions, beyond which there is no matching
+SHARE = 0.7  # of the votes that are the network's
 SPREADS = (0.25, 0.75)  # quantiles of the distances from the middle of a region
 
 
@@ -32,6 +34,7 @@ class Description(NamedTuple):
 
     features: np.ndarray  # (n, 9) place x, y; log size; elongation, roughness, two spreads; along frame, background
     sides: list  # for each of SIDES (n, n) sparse: the share of a region's outline that it has with each neighbour
+    background: int  # which of them it is, from 0
 
 
 def describe(labels):
@@ -61,7 +64,7 @@ def describe(labels):
     )
     if count > 1:
         features[background, :3] = 0, 0, BACKGROUND
-    return Description(features, _by_side(contact, outline, middle))
+    return Description(features, _by_side(contact, outline, middle), background)
 
 
 def _contact(labels, count):
@@ -112,12 +115,7 @@ def similarity(new, known):
     """(n, m) probabilities: which region of `known` each region of `new` is, two Descriptions."""
     from scipy.optimize import linear_sum_assignment
 
-    sizes = len(new.features), len(known.features)
-    if sizes[0] * sizes[1] > MOST:
-        raise ValueError(
-            f"The drawing has {sizes[0]} regions and the sheet {sizes[1]}, too many to compare each with each: most of "
-            "them are specks, so raise `area` or `gap` of LineartRegions and connect it here."
-        )
+    _check(len(new.features), len(known.features))
     unlike = sum(
         weight * np.abs(np.subtract.outer(new.features[:, i], known.features[:, i])) for i, weight in enumerate(WEIGHTS)
     )
@@ -131,49 +129,115 @@ def similarity(new, known):
     return votes / votes.sum(1, keepdims=True)
 
 
+def _check(new, known):
+    if new * known > MOST:
+        raise ValueError(
+            f"The drawing has {new} regions and the sheet {known}, too many to compare each with each: most of them "
+            "are specks, so raise `area` or `gap` of LineartRegions and connect it here."
+        )
+
+
 def _softmax(x):
     x = np.exp(x - x.max(1, keepdims=True))
     return x / x.sum(1, keepdims=True)
 
 
-def transfer(labels, sheets):
+def classical(known):
+    """match(labels) by `similarity` to the frames of a sheet, the labels (h, w) of each: votes (n, all m)."""
+    described = [describe(labels) for labels in known]
+
+    def match(labels):
+        new = describe(labels)
+        return np.concatenate([similarity(new, one) for one in described], axis=1) / len(described)
+
+    return match
+
+
+def learned(network, known):
+    """The same by a `matcher.Matcher`, or what runs one. Votes of a region that the sheet lacks are few."""
+    offered = _seen(known)
+
+    def match(labels):
+        _check(int(labels.max()), len(offered.features))
+        with torch.no_grad():
+            logits = network(_seen([labels]), offered)
+        return logits.float().cpu().softmax(-1)[:, :-1].numpy()
+
+    return match
+
+
+def both(network, known):
+    """The same by the votes of both: the network knows far poses, the classical matching next frames full of detail."""
+    by_network, by_shape = learned(network, known), classical(known)
+    return lambda labels: SHARE * by_network(labels) + (1 - SHARE) * by_shape(labels)
+
+
+def _seen(frames):
+    """What the network reads of the regions of all frames together, a `matcher.Drawing`."""
+    from scipy import sparse
+
+    described = [describe(labels) for labels in frames]
+    views = [matcher.views(labels, one.background) for labels, one in zip(frames, described, strict=True)]
+    sides = [sparse.block_diag(blocks, "coo") for blocks in zip(*(one.sides for one in described), strict=True)]
+    return matcher.Drawing(
+        torch.from_numpy(np.concatenate(views)),
+        torch.from_numpy(np.concatenate([one.features for one in described])).float(),
+        [
+            torch.sparse_coo_tensor(
+                np.stack([side.row, side.col]), side.data, side.shape, dtype=torch.float32, check_invariants=True
+            )
+            for side in sides
+        ],
+    )
+
+
+def transfer(labels, sheets, matching=classical):
     """The colour of every region of a drawing, and how sure that is.
 
-    labels  (H, W) int regions from 1
-    sheets  [(labels, codes)] of the frames of a sheet: regions and the colour of each, (m,)
+    labels    (H, W) int regions from 1
+    sheets    [(labels, codes)] of the frames of a sheet: regions and the colour of each, (m,)
+    matching  `classical`, or `learned` or `both` with the network
     Returns codes (n,), confidence (n,) 0..1: the share of all votes that the colour has.
     """
-    new = describe(labels)
-    paints, which = np.unique(np.concatenate([codes for _, codes in sheets]), return_inverse=True)
-    votes, start = np.zeros((len(new.features), len(paints))), 0
-    for known, codes in sheets:
-        one = similarity(new, describe(known))
-        np.add.at(votes.T, which[start : start + len(codes)], one.T)
-        start += len(codes)
-    votes /= len(sheets)
-    return paints[votes.argmax(1)], votes.max(1)
+    match = matching([known for known, _ in sheets])
+    return _elected(match(labels), np.concatenate([codes for _, codes in sheets]))
 
 
-def colour(line, regions, sheet, sheet_line, sheet_regions, palette=(), sure=0.5):
+def _elected(votes, codes):
+    """The code (n,) with the most of the votes (n, m) for regions with these codes (m,), and how many those are."""
+    paints, which = np.unique(codes, return_inverse=True)
+    shares = np.zeros((len(votes), len(paints)))
+    np.add.at(shares.T, which, votes.T)
+    return paints[shares.argmax(1)], shares.max(1)
+
+
+def colour(line, regions, sheet, sheet_line, sheet_regions, palette=(), sure=0.5, matching=classical):
     """Drawings (B, H, W, 3) coloured after a sheet (F, h, w, C) and its drawings (F, h', w', 3).
 
-    palette  the sheet's colours become the nearest of it
-    sure     confidence that a match needs; other regions stay white
-    Returns flats (B, H, W, 3), where they stayed white (B, H, W), and a report.
+    regions   of the drawings; None finds them
+    palette   the sheet's colours become the nearest of it
+    sure      confidence that a match needs; other regions stay white
+    matching  see `transfer`
+    Yields of every frame: flats (H, W, 3), where they stayed white (H, W), and a report.
     """
-    labels, _ = frames.fit(regions, line, len(line))
     known = _paints(sheet, sheet_line, sheet_regions, palette)
-    flats, unsure, report = [], [], []
-    for number, part in enumerate(labels, 1):
-        codes, confidence = (torch.from_numpy(found) for found in transfer(part.numpy(), known))
+    match, paints = matching([part for part, _ in known]), np.concatenate([codes for _, codes in known])
+    for number, part in enumerate(_frames(line, regions), 1):
+        codes, confidence = (torch.from_numpy(found) for found in _elected(match(part.numpy()), paints))
         left = confidence < sure
-        report.append(f"frame {number}: {len(codes)} regions, {int(left.sum())} of them not sure")
+        report = [f"frame {number}: {len(codes)} regions, {int(left.sum())} of them not sure"]
         report += frames.listed(
             part, left, lambda i, c=codes, s=confidence: f"{name_of(c[i], palette)}, {s[i]:.0%} sure"
         )
-        flats.append(snap.paint(torch.where(left, WHITE, codes), part))
-        unsure.append(left[part.long() - 1].float())
-    return torch.stack(flats), torch.stack(unsure), "\n".join(report)
+        flats = snap.paint(torch.where(left, WHITE, codes), part)
+        yield flats, left[part.long() - 1].float(), "\n".join(report)
+
+
+def _frames(line, regions):
+    """Labels (H, W) of each drawing, those that are not given found one by one."""
+    if regions is None:
+        return (find_regions(drawing).labels[0] for drawing in line.split(1))
+    return frames.fit(regions, line, len(line))[0]
 
 
 def _paints(sheet, line, regions, palette):

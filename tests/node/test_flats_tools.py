@@ -7,6 +7,7 @@ pytest.importorskip("comfy_api.latest", reason="needs ComfyUI: set COMFYUI_PATH"
 import folder_paths
 from lineart_colorize.models.flats.colour import decode, encode
 from lineart_colorize.models.flats.palette import Paint, dump, parse
+from lineart_colorize.models.host import folders
 from lineart_colorize.nodes.lineart_flat_color import LineartFlatColor
 from lineart_colorize.nodes.lineart_inspector import LineartInspector
 from lineart_colorize.nodes.lineart_palette import LineartPalette
@@ -15,6 +16,7 @@ from lineart_colorize.nodes.lineart_save_layers import LineartSaveLayers
 from lineart_colorize.nodes.lineart_sheet import LineartSheet
 from lineart_colorize.nodes.lineart_snap_to_flats import LineartSnapToFlats
 
+folders.register()  # as the host has it: the network of the sheet lies in weights/
 HAIR, SKIN = 0xD0A060, 0xFFE0C8
 PALETTE = dump([Paint("hair", "#d0a060"), Paint("skin", "#ffe0c8")])
 
@@ -202,3 +204,35 @@ def test_a_sheet_colours_the_next_drawing(drawing):
     image, flats, unsure, report = run(LineartSheet, line=new, sheet=colours, sheet_line=line, sure=0.0)
     assert encode(flats[0, 45, 42]) == SKIN and encode(flats[0, 2, 2]) == HAIR
     assert torch.equal(image[new == 0], new[new == 0]) and not unsure.any() and "2 regions" in report
+
+
+def test_frames_after_a_soft_sheet_of_another_size(drawing):
+    """Two frames of a sheet, twice as large and blurred, for three drawings; every frame counts in the progress."""
+    colours, line = drawing
+    new = torch.cat([line, line.roll(6, 2), line.flip(2)])
+    sheet, sheet_line = (
+        torch.nn.functional.interpolate(part.movedim(-1, 1), scale_factor=2, mode="bilinear").movedim(1, -1)
+        for part in (torch.cat([colours, colours.roll(4, 1)]), torch.cat([line, line.roll(4, 1)]))
+    )
+    image, flats, unsure, report = run(LineartSheet, line=new, sheet=sheet, sheet_line=sheet_line, sure=0.0)
+    assert image.shape == new.shape and unsure.shape == new.shape[:3] and "frame 3: 2 regions" in report
+    assert set(encode(flats).unique().tolist()) == {HAIR, SKIN} and encode(flats[2, 40, 45]) == SKIN
+
+
+def test_a_sheet_stops_between_frames(drawing, monkeypatch):
+    from lineart_colorize.nodes import lineart_sheet
+
+    class Stop:
+        def update(self, _):
+            raise InterruptedError
+
+    monkeypatch.setattr(lineart_sheet, "progress_bar", lambda total: Stop())
+    with pytest.raises(InterruptedError):
+        run(LineartSheet, line=drawing[1].repeat(9, 1, 1, 1), sheet=drawing[0], sheet_line=drawing[1])
+
+
+def test_blank_paper_and_a_blank_sheet(drawing):
+    blank = torch.ones(1, 40, 50, 3)
+    for new, sheet, line in ((blank, *drawing), (drawing[1], blank, blank), (blank, blank, blank)):
+        image, flats, *_ = run(LineartSheet, line=new, sheet=sheet, sheet_line=line, sure=0.0)
+        assert image.shape == flats.shape == new.shape and image.isfinite().all()

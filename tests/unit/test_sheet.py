@@ -78,10 +78,16 @@ def as_frames(*figures):
     return colours, line, Regions(labels, ink, 4.0)
 
 
+def coloured(*arguments, **options):
+    """`sheet.colour` of all frames together."""
+    flats, unsure, report = zip(*sheet.colour(*arguments, **options), strict=True)
+    return torch.stack(flats), torch.stack(unsure), "\n".join(report)
+
+
 def test_whole_pictures():
     known, line, regions = as_frames(figure())
     wanted, new_line, new_regions = as_frames(figure((9, 4)), figure(lift=0.2))
-    flats, unsure, report = sheet.colour(new_line, new_regions, known, line, regions, sure=0.0)
+    flats, unsure, report = coloured(new_line, new_regions, known, line, regions, sure=0.0)
     assert torch.equal(encode(flats), encode(wanted)) and not unsure.any()
     assert report.splitlines() == [
         f"frame {i}: {len(p.unique())} regions, 0 of them not sure" for i, p in enumerate(new_regions.labels, 1)
@@ -91,7 +97,7 @@ def test_whole_pictures():
 def test_unsure_regions_stay_white_and_are_listed():
     known, line, regions = as_frames(figure())
     _, new_line, new_regions = as_frames(figure((9, 4)))
-    flats, unsure, report = sheet.colour(new_line, new_regions, known, line, regions, [Paint("skin", "#ffe0c8")], 1.01)
+    flats, unsure, report = coloured(new_line, new_regions, known, line, regions, [Paint("skin", "#ffe0c8")], 1.01)
     assert unsure.all() and (flats == 1).all()
     assert "could be" not in report and "skin, " in report and "% sure" in report
 
@@ -99,7 +105,7 @@ def test_unsure_regions_stay_white_and_are_listed():
 def test_the_sheet_takes_the_palette_s_colours():
     known, line, regions = as_frames(figure())
     palette = [Paint(str(code), f"#{code ^ 0x010101:06x}") for code in (SKIN, HAIR, SHIRT, BELT, TROUSERS, SHOES)]
-    flats, _, _ = sheet.colour(line, regions, known, line, regions, [*palette, Paint("paper", "#ffffff")], 0.0)
+    flats, _, _ = coloured(line, regions, known, line, regions, [*palette, Paint("paper", "#ffffff")], 0.0)
     assert {int(code) for code in encode(flats).unique()} == {int(paint.normal[1:], 16) for paint in palette} | {WHITE}
 
 
