@@ -34,6 +34,7 @@ commands (python run.py COMMAND --help tells more):
   train     Train a colorizer from scratch, on procedural pictures or a folder of yours; resumes.
               python run.py train geodesic --out out/geodesic
               python run.py train scft --pictures anime --out out/scft
+              python run.py train colorizediffusion --lora 16 --pictures my --model v1.safetensors ...
   evaluate  Score a model against simple baselines on held-out pictures or on your own cases.
               python run.py evaluate scribble my-cases --out scores
               python run.py evaluate reference my-pictures --model my.safetensors

@@ -18,6 +18,7 @@ class Split(NamedTuple):
     foreground: float = 1.0  # strengths of what each half gives
     background: float = 1.0
     lora: tuple = (None, None)  # names of the LoRA that each half goes through
+    ties: str | None = None  # "figures" or "ground": whose a mask at the threshold is; None: by a layer's LoRA
 
 
 class Injection(NamedTuple):
@@ -25,7 +26,7 @@ class Injection(NamedTuple):
 
     start: float = 0.0  # of the progress from which they are read
     fidelity: float = 0.5  # of the rows without tokens: how little they read them
-    fast: bool = False  # such rows read the features of the rows with tokens
+    fast: bool = False  # such rows read some of the features of the rows with tokens
     seed: int = 0  # of the noise
 
 
@@ -92,7 +93,11 @@ class Options(NamedTuple):
 
     def hint_scales(self, count):
         """Strength of each of the hints."""
-        levels = (*self.sketch_levels, *[1.0] * count)[:count]
+        if len(self.sketch_levels) > count:
+            raise ValueError(
+                f"There are {len(self.sketch_levels)} sketch levels, but this model has {count}: give fewer numbers."
+            )
+        levels = *self.sketch_levels, *[1.0] * (count - len(self.sketch_levels))
         return [self.sketch_strength * level for level in levels]
 
     def read(self, scales, split=None, seed=0):
@@ -110,15 +115,20 @@ class Options(NamedTuple):
 class Call:
     """What the attention layers are told during one call of the network.
 
-    mask  figures of the drawing (B, 1, h, w), 0..1, or None
-    bank  normalised inputs of self-attention by number of the block, or None
-    ground  the same of a background, as the XL version 2 reads it
+    mask    figures of the drawing (B, 1, h, w), 0..1, or None
+    guided  numbers of the rows that have tokens (n,), or None if all do
+    bank    keys and values of self-attention over the reference by number of the block, or None
+    last    number of the block with which writing the bank ends, or None where it is read
+    plain   numbers of the rows (n,) that read less of the bank, or None
+    source  rows of the bank (n,) that those read, where it has none of their own, or None
+    ground  normalised inputs of self-attention over a background, as the XL version 2 reads it
     """
 
-    def __init__(self, reading, mask):
+    def __init__(self, reading, mask, guided=None):
         self.reading = reading
         self.mask = mask
-        self.bank, self.writing, self.plain_rows = None, False, []
+        self.guided = guided
+        self.bank = self.last = self.plain = self.source = None
         self.ground, self.masks = {}, {}
 
     def mask_at(self, height, width):
@@ -154,14 +164,16 @@ def in_window(tokens, timesteps, reading):
     return tokens * read.to(tokens)[:, None, None]
 
 
-def blend(split, mask, figures, ground, ties="ground"):
+def blend(split, mask, figures, ground, adapted):
     """What both halves gave, each (B, n, C), put together by the mask (B, n, 1).
 
-    ties  to whom a mask that equals the threshold belongs; the published layers do not agree
+    adapted  whether the layer has a LoRA of its own: then a mask that equals the threshold is the ground's, otherwise
+             the figures', as in the published layers of v1 to v2
     """
     ground = ground * split.background
     figures = torch.lerp(figures * split.foreground, ground, split.merge)
     if split.threshold is None:
         return torch.lerp(ground, figures, mask)
+    ties = split.ties or ("ground" if adapted else "figures")
     inside = mask > split.threshold if ties == "ground" else mask >= split.threshold
     return torch.where(inside, figures, ground)

@@ -111,38 +111,5 @@ class ColorizeSampler(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls,
-        model,
-        seed,
-        steps,
-        cfg,
-        sampler,
-        scheduler,
-        denoise,
-        resolution,
-        line=None,
-        positive=None,
-        negative=None,
-        vae=None,
-        latent=None,
-        sketch_cfg=1.0,
-    ):
-        return io.NodeOutput(
-            *sampling.colorize(
-                model,
-                seed,
-                steps,
-                cfg,
-                sampler,
-                scheduler,
-                denoise,
-                resolution,
-                line,
-                positive,
-                negative,
-                vae,
-                latent,
-                sketch_cfg,
-            )
-        )
+    def execute(cls, model, **inputs):
+        return io.NodeOutput(*sampling.colorize(model, **inputs))

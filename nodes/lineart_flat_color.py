@@ -2,7 +2,7 @@ from comfy_api.latest import io
 
 from ..models.flats.flat import flat_colours, under_ink
 from ..models.flats.regions import regions as find_regions
-from ..models.host.device import intermediate_device
+from ..models.host.device import intermediate_device, progress
 from ..models.image import repeat_batch, rgb
 from ..models.scribble import read_strokes
 from .common import LINE, MASK_IS, ROOT, STROKES_AT, LineartRegions
@@ -51,12 +51,13 @@ class LineartFlatColor(io.ComfyNode):
 
     @classmethod
     def execute(cls, line, scribble, strokes="soft", mask_is="auto", mask=None, regions=None):
-        found = regions or find_regions(line)
+        found = regions or find_regions(line, done=progress(len(line)))
         if found.labels.shape[1:] != line.shape[1:3]:
             raise ValueError(
                 f"Expected regions of this drawing, {line.shape[2]} x {line.shape[1]}, found regions of "
                 f"{found.labels.shape[2]} x {found.labels.shape[1]}: connect the same drawing to both nodes."
             )
         colours, stroke = read_strokes(scribble, mask, mask_is, line)
-        flats = flat_colours(found, colours, stroke, strokes == "soft").to(intermediate_device())
+        done = progress(max(len(found.labels), len(colours)))
+        flats = flat_colours(found, colours, stroke, strokes == "soft", done).to(intermediate_device())
         return io.NodeOutput(under_ink(flats, repeat_batch(rgb(line), len(flats)).to(flats)), flats)

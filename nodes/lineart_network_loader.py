@@ -13,8 +13,8 @@ class LineartNetworkLoader(io.ComfyNode):
             category=f"{ROOT}/loaders",
             description=(
                 "Loads a network that works in one pass: it draws lines (sketchKeras, Anime2Sketch, "
-                "MangaLineExtraction, realistic line art), finds the subject (ISNet) or colours after a reference "
-                "(SCFT). Which one it is, is read from the file."
+                "MangaLineExtraction, realistic line art), finds the subject (ISNet), colours after a reference "
+                "(SCFT) or reads one for ColorizeDiffusion XL (tagger). Which one it is, is read from the file."
             ),
             search_aliases=[
                 "sketchkeras",

@@ -97,6 +97,11 @@ class LineartPalette(io.ComfyNode):
             found = palette_files.read(folders.locate_palette(source["file"]))
         elif kind == "strokes":
             found = palette.of_strokes(*read_strokes(image, mask))
+            if not found:
+                raise ValueError(
+                    "Expected strokes of colour in the image, found none: paint some, on a transparent ground, or "
+                    "connect the mask that says where they are."
+                )
         else:
             found = palette.of_picture(rgb(image), source["count"], source["distinct"])
         return io.NodeOutput(*handed_on(palette.dump(found), palette.swatches(found)))

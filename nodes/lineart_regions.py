@@ -2,7 +2,7 @@ from comfy_api.latest import io
 
 from ..models.flats import view
 from ..models.flats.regions import AREA, GAP, regions
-from ..models.host.device import intermediate_device
+from ..models.host.device import intermediate_device, progress
 from .common import LINE, ROOT, LineartRegions
 
 
@@ -53,6 +53,6 @@ class LineartRegionsNode(io.ComfyNode):
 
     @classmethod
     def execute(cls, line, gap=GAP, area=AREA, masks=1):
-        found = regions(line, gap, area)
+        found = regions(line, gap, area, progress(len(line)))
         pictures = (picture.to(intermediate_device()) for picture in (view.tinted(found), view.masks(found, masks)))
         return io.NodeOutput(found, *pictures)

@@ -52,6 +52,7 @@ def save(flats, line, prefix, kind, shaded, text):
     for picture, stack in layers.stacks(*pictures, palette.parse(text)):
         stem = folders.output_stem(prefix, *picture.shape[:2])
         for ending in layers.WRITERS if kind == "both" else [kind]:
-            layers.WRITERS[ending](f"{stem}.{ending}", picture, stack)
             names.append(f"{stem}.{ending}")
+            with open(names[-1], "wb") as file:
+                layers.WRITERS[ending](file, picture, stack)
     return names

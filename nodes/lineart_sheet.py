@@ -3,6 +3,7 @@ from comfy_api.latest import io
 
 from ..models.flats import palette as palettes
 from ..models.flats import sheet as sheets
+from ..models.flats.flat import under_ink
 from ..models.flats.native import matching
 from ..models.flats.regions import regions as find_regions
 from ..models.host.device import handed_on, progress_bar
@@ -75,4 +76,4 @@ class LineartSheet(io.ComfyNode):
             bar.update(1)
         flats, unsure, report = zip(*results, strict=True)
         flats, unsure = torch.stack(flats), torch.stack(unsure)
-        return io.NodeOutput(*handed_on(flats * line, flats, unsure, "\n".join(report)))
+        return io.NodeOutput(*handed_on(under_ink(flats, line), flats, unsure, "\n".join(report)))

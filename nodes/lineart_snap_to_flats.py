@@ -73,9 +73,12 @@ class LineartSnapToFlats(io.ComfyNode):
                 io.Image.Output(display_name="IMAGE", tooltip="The coloured drawing under its own ink."),
                 io.Image.Output(display_name="flats", tooltip="The exact colours without ink and light."),
                 io.Image.Output(display_name="shaded", tooltip="The colours without ink, with light if it is kept."),
-                io.Mask.Output(display_name="unsure", tooltip="1 where no colour of the palette came near."),
+                io.Mask.Output(
+                    display_name="unsure",
+                    tooltip="1 where no colour of the palette came near, or where the picture has several in a region.",
+                ),
                 io.String.Output(display_name="palette", tooltip="The palette, or the colours found."),
-                io.String.Output(display_name="report", tooltip="How the picture lay, and what no colour came near."),
+                io.String.Output(display_name="report", tooltip="How the picture lay, and the unsure regions."),
             ],
         )
 
@@ -88,4 +91,4 @@ class LineartSnapToFlats(io.ComfyNode):
         done = snap.snap(image.cpu(), line, regions, known, register, softness, reject=reject, merge=merge)
         text = palette if known else palettes.dump(palettes.of_codes(commonest(done.flats, 0.0)))
         picture = under_ink(done.shaded, repeat_batch(line, len(done.shaded)))
-        return io.NodeOutput(*handed_on(picture, done.flats, done.shaded, done.kept, text, done.report))
+        return io.NodeOutput(*handed_on(picture, done.flats, done.shaded, done.unsure, text, done.report))

@@ -4,7 +4,7 @@ from ..models import keys
 from ..models.colorizediffusion.tokens import CONCATENATED, EACH, SEVERAL, combine, read_weights
 from ..models.conditioning import blank, with_options, with_tokens, with_values, without_guidance
 from ..models.host import clip
-from ..models.image import repeat_batch, rgb
+from ..models.image import repeat_batch, resize, rgb
 from ..models.reference import ground_of, on_white, read_reference, widen
 from .common import LINE, NEGATIVE, POSITIVE, ROOT, LineartNetwork
 
@@ -113,6 +113,11 @@ class ReferenceTokens(io.ComfyNode):
                     optional=True,
                     tooltip="wd-v1-4-swinv2-tagger-v2 from LineartNetworkLoader: ColorizeDiffusion XL reads it too.",
                 ),
+                io.Mask.Input(
+                    "background_foreground",
+                    optional=True,
+                    tooltip="Figures of the background picture. They are left out of it, as those of the reference.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="Drawing and reference."),
@@ -139,13 +144,18 @@ class ReferenceTokens(io.ComfyNode):
         vae=None,
         reference_threshold=0.5,
         tagger=None,
+        background_foreground=None,
     ):
         picture, counts = read_reference(reference, mask)
+        foreground, figures, hidden = map(given, (foreground, reference_foreground, background_foreground))
+        figures = figures if figures is None else with_margins(figures, picture, padding)
         picture, counts = widen(picture, padding), widen(counts[..., None], padding)
-        background = background if background is None else widen(rgb(background), padding)
-        foreground, figures = (given(part) for part in (foreground, reference_foreground))
-        if figures is not None:
-            figures = 1 - widen(1 - repeat_batch(figures, len(picture))[..., None], padding)[..., 0]
+        if background is not None:
+            background = rgb(background)
+            if hidden is not None:
+                figures = with_margins(hidden, background, padding)
+                background = ground_of(background, hidden, reference_threshold)
+            background = widen(background, padding)
 
         shown = slice(None) if several == EACH else slice(1)
         values = {
@@ -187,6 +197,13 @@ def see(clip_vision, tagger, pictures, shares, several):
     return [combine(part, shares, several) for part in (tokens[:, :1], tokens[:, 1:])]
 
 
+def with_margins(figures, picture, padding):
+    """A mask at the size of a picture (B, H, W, C) that gets margins, in which there are no figures: (B, H, W)."""
+    figures = resize(repeat_batch(figures, len(picture))[..., None].to(picture), *picture.shape[1:3])
+    return 1 - widen(1 - figures, padding)[..., 0]
+
+
 def given(mask):
     """A mask, or None for one that is all 0: LoadImage gives that for a picture without transparency."""
+    mask = mask if mask is None else mask.nan_to_num(0).clamp(0, 1)
     return mask if mask is not None and mask.any() else None

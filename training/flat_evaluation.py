@@ -131,7 +131,7 @@ def measure(count, size, out):
             print(line, end="", flush=True)
             text += line
     rows = [row["ours"] for gaps in found.values() for row in gaps.values()]
-    text += f"\nours: {sum(row['unpainted'] for row in rows):g} pixels unpainted, "
+    text += f"\nours: {sum(row['unpainted'] for row in rows):g} pixels unpainted or in a colour that no stroke has, "
     text += f"{sum(row['ink changed'] for row in rows):g} of full ink changed, in all rows\n"
     print(text.splitlines()[-1])
     (out / "flats.md").write_text(text, "utf-8")

@@ -15,7 +15,7 @@ from ..models.animediffusion import diffusion
 from ..models.diffusart.network import SCHEDULE
 from ..models.likeness import network as likeness
 from ..models.scft import losses
-from . import sheet_cases
+from . import latent_diffusion, sheet_cases
 from .losses import draw_sigma, edm_loss, match_loss
 
 
@@ -115,6 +115,50 @@ class Scribbled(nn.Module):
         noisy = diffusion.add_noise(picture, noise, self.gammas[t])
         eps = self.network(noisy, t, self.network.sketch(line, hints), *self.network.encode(line, hints))
         return {"noise": F.smooth_l1_loss(eps, noise)}
+
+
+class LatentPrediction(nn.Module):
+    """ColorizeDiffusion: the mean squared error of the noise or velocity. Cases: latent, sketch -1..1, tokens.
+
+    unet        a frozen one, if `network` is a LoRA that is put on it
+    prediction  "eps" or "v"
+    encoders    for cases of pictures in 0..1 and of CLIP's input, in place of latents and tokens
+    blind       share of cases whose tokens are zero
+    blank       share of cases whose sketch is
+    offset      of the noise: how far each channel is moved as a whole
+    snr         limit of the signal-to-noise ratio that counts (Hang et al. 2023), or None
+    """
+
+    def __init__(self, network, prediction, unet=None, encoders=None, blind=0.5, blank=0.0, offset=0.05, snr=None):
+        super().__init__()
+        self.network, self.prediction, self.encoders = network, prediction, encoders
+        self.others = (unet or network,)
+        self.blind, self.blank, self.offset, self.snr = blind, blank, offset, snr
+        self.register_buffer("alphas", latent_diffusion.alphas())
+
+    def forward(self, case, generator):
+        latent, sketch, tokens = case if self.encoders is None else self.encoded(*case)
+        (unet,), count = self.others, len(latent)
+        t = torch.randint(len(self.alphas), (count,), generator=generator).to(latent.device)
+        alpha = self.alphas[t].view(-1, 1, 1, 1)
+        noise = normal(latent, generator) + self.offset * normal(latent[:, :, :1, :1], generator)
+        blind, blank = (torch.rand(count, generator=generator).to(latent) < share for share in (self.blind, self.blank))
+        tokens = tokens.masked_fill(blind.view(-1, 1, 1), 0)
+        sketch = sketch.masked_fill(blank.view(-1, 1, 1, 1), -1)
+        noisy = latent_diffusion.noisy(latent, noise, alpha)
+        output = latent_diffusion.call(unet, noisy, t, tokens, unet.control_encoder(sketch))
+        errors = (output.float() - latent_diffusion.target(latent, noise, alpha, self.prediction)).square()
+        return {"loss": (self.weights(alpha) * errors).mean()}
+
+    def encoded(self, picture, sketch, pixels):
+        with torch.autocast(picture.device.type, enabled=False):
+            return self.encoders.latent(picture), sketch, self.encoders.tokens(pixels)
+
+    def weights(self, alpha):
+        if self.snr is None:
+            return 1.0
+        ratio = alpha / (1 - alpha)
+        return ratio.clamp(max=self.snr) / (ratio + (self.prediction == "v"))
 
 
 class Judgement(nn.Module):

@@ -20,7 +20,7 @@ from .dataset import ReferenceCases, ScribbleCases, scribble_batch
 from .pictures import pictures
 from .references import matched_batch
 from .sources import Characters, Folder, Scenes
-from .trainer import Part, Run, adamw
+from .trainer import Part, Run, adamw, prefixed
 
 SHEET = 2**40  # number of the batch that sample sheets show
 TINY = {  # arguments of the networks of smoke runs
@@ -83,9 +83,10 @@ def scft_run(options, folder="."):
     discriminator = Discriminator(**narrowed(Discriminator, narrow))
     judgement = objectives.Judgement(discriminator, generator)
     painting = objectives.Painting(generator, discriminator, open_vgg(options), options.cycle)
+    judge_names, painter_names = (partial(prefixed, f"{name}_state_dict.") for name in ("discriminator", "generator"))
     parts = [
-        Part(judgement, gan_adam(discriminator, 2 * options.lr), math.inf, "discriminator_state_dict."),
-        Part(painting, gan_adam(generator, options.lr), math.inf, "generator_state_dict."),
+        Part(judgement, gan_adam(discriminator, 2 * options.lr), math.inf, judge_names),
+        Part(painting, gan_adam(generator, options.lr), math.inf, painter_names),
     ]
     cases = partial(reference_cases, options, open_source(options, Characters), tps.moved_grid)
     show = reference_sheet(cases(4), colorizers.scft)

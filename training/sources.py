@@ -65,16 +65,7 @@ class Folder:
     def __init__(self, folder, cache, size, threads=1):
         files = find(folder)
         path = Path(cache) / f"folder-{size}-{fingerprint(files)}.u8"
-        listing = path.with_suffix(".json")
-        if not listing.exists():
-            kept, skipped = decode_all(files, path, size, threads)
-            listing.write_text(json.dumps({"kept": kept, "skipped": skipped}), "utf-8")
-        told = json.loads(listing.read_text("utf-8"))
-        kept, skipped = told["kept"], Counter(told["skipped"].values())
-        reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
-        if not kept:
-            raise SystemExit(f"None of the {len(files)} pictures in {folder} can be used: {reasons}.")
-        print(f"{len(kept)} pictures in {folder}" + (f"; skipped: {reasons}" if skipped else ""), flush=True)
+        kept = usable(folder, files, path.with_suffix(".json"), lambda: decode_all(files, path, size, threads))
         self.pixels = np.memmap(path, np.uint8, "r", shape=(len(kept), size, size, 3))
         self.peers = defaultdict(list)
         self.places = [str(Path(name).parent) for name in kept]
@@ -90,6 +81,76 @@ class Folder:
 
     def picture(self, index):
         return self.pixels[index] / np.float32(255)
+
+
+class Files:
+    """Whole pictures of a folder, opened when they are asked for, with line art of their own where there is some.
+
+    A folder with `color/` and `sketch/` in it holds line art, black on white, under the names that the pictures have;
+    pictures without are skipped. `files[index]` is (RGB, None or L), both Pillow's; `keys[index]` tells one content
+    from another.
+    """
+
+    def __init__(self, folder, cache, size, threads=1):
+        colour, sketches = Path(folder) / "color", Path(folder) / "sketch"
+        paired = colour.is_dir() and sketches.is_dir()
+        files = find(colour if paired else folder)
+        self.size, self.sketches = size, {}
+        if paired:
+            self.sketches = {str(file): sketches / file.relative_to(colour) for file in files}
+        there = [*files, *filter(Path.exists, self.sketches.values())]
+        listing = Path(cache) / f"files-{size}-{fingerprint(there)}.json"
+        self.names = usable(folder, files, listing, lambda: self.sort_out(files, threads))
+        self.keys = [fingerprint([Path(name), *self.sketch(name)]) for name in self.names]
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, index):
+        try:
+            return self.open(self.names[index])
+        except ValueError as error:
+            raise SystemExit(f"{self.names[index]} was whole when training began, and now is {error}.") from error
+
+    def open(self, name):
+        """A picture and its sketch or None; ValueError tells why it cannot be used."""
+        colour, sketch = open_picture(name, self.size), None
+        for path in self.sketch(name):
+            if not path.exists():
+                raise ValueError("without a sketch")
+            sketch = open_picture(path, self.size).convert("L")
+        return colour, sketch
+
+    def sketch(self, name):
+        return [self.sketches[name]] if self.sketches else []
+
+    def sort_out(self, files, threads):
+        names = [str(file) for file in files]
+        reasons = dict(zip(names, ahead(self.reason, names, threads), strict=True))
+        return [name for name in names if not reasons[name]], {name: why for name, why in reasons.items() if why}
+
+    def reason(self, name):
+        try:
+            self.open(name)
+        except ValueError as error:
+            return str(error)
+
+
+class Drawn:
+    """Procedural scenes as `Files` gives pictures."""
+
+    def __init__(self, cache, count, size):
+        self.planes = pictures(cache, count, size)
+        self.keys = [f"scene-{index}-{size}" for index in range(len(self.planes))]
+
+    def __len__(self):
+        return len(self.planes)
+
+    def __getitem__(self, index):
+        from PIL import Image
+
+        colour = compose(np.random.default_rng(index), *unpack(self.planes[index][:4]))
+        return Image.fromarray(np.rint(255 * colour.clip(0, 1)).astype(np.uint8)), None
 
 
 def varied(rng, drawing):
@@ -108,6 +169,21 @@ def find(folder):
     if not files:
         raise SystemExit(f"No pictures in {folder}: expected {', '.join(KINDS)}.")
     return files
+
+
+def usable(folder, files, listing, look):
+    """Names of the files that can be used, kept in `listing`; look() gives them, and by name why others cannot."""
+    if not listing.exists():
+        kept, skipped = look()
+        listing.parent.mkdir(parents=True, exist_ok=True)
+        listing.write_text(json.dumps({"kept": kept, "skipped": skipped}), "utf-8")
+    told = json.loads(listing.read_text("utf-8"))
+    kept, skipped = told["kept"], Counter(told["skipped"].values())
+    reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
+    if not kept:
+        raise SystemExit(f"None of the {len(files)} pictures in {folder} can be used: {reasons}.")
+    print(f"{len(kept)} pictures in {folder}" + (f"; skipped: {reasons}" if skipped else ""), flush=True)
+    return kept
 
 
 def fingerprint(files):
@@ -134,19 +210,31 @@ def decode_all(files, path, size, threads):
 
 
 def decode(path, size):
-    """The middle of a picture, (size, size, 3) uint8, transparency over white; or a word why it cannot be used."""
+    """The middle of a picture, (size, size, 3) uint8; or words that tell why it cannot be used."""
+    try:
+        image = open_picture(path, size)
+    except ValueError as error:
+        return str(error)
+    from PIL import Image, ImageOps
+
+    return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC))
+
+
+def open_picture(path, size):
+    """A whole picture in RGB, transparency over white; ValueError tells why it cannot be used at this size."""
     try:
         from PIL import Image, ImageOps
     except ImportError:
         raise SystemExit("Reading pictures needs the package Pillow; procedural pictures do not.") from None
     try:
         with Image.open(path) as image:
-            if 2 * min(image.size) < size:
-                return f"smaller than {-(-size // 2)} px"
             image = ImageOps.exif_transpose(image)
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC))
-    except Exception:  # decoders raise anything at a damaged file
-        return "broken"
+            image = image.convert("RGB")
+    except Exception as error:  # decoders raise anything at a damaged file
+        raise ValueError("broken") from error
+    if 2 * min(image.size) < size:
+        raise ValueError(f"smaller than {-(-size // 2)} px")
+    return image

@@ -1,4 +1,4 @@
-"""The command `train` of run.py. It needs torch, numpy, safetensors and einops, and no host.
+"""The command `train` of run.py. It needs torch, numpy, safetensors and einops, and a host for ColorizeDiffusion only.
 
 Several GPUs and machines: `accelerate launch [its options] run.py --python python train NAME ...`, --out on a disk that
 all machines share.
@@ -13,16 +13,18 @@ from safetensors.torch import save_file
 
 from ..models import tps
 from . import ablation, recipes
+from .colorizediffusion import colorizediffusion
 from .machine import PRECISIONS, choose_precision, machine
 
 THREADS = min(8, max(1, (os.cpu_count() or 1) // 2))
+LORA = {"size": 512, "batch": 4, "steps": 2000, "lr": 1e-4}  # a LoRA of ColorizeDiffusion, where nothing is told
 SMOKE = {"size": 32, "batch": 2, "batch2": 2, "steps": 4, "steps2": 3, "drawings": 8, "save_every": 2}
 
 
 def train(arguments):
-    options = parser().parse_args(arguments)
+    options = parse(arguments)
     if options.smoke:
-        vars(options).update((name, value) for name, value in SMOKE.items() if name in options)
+        vars(options).update((name, value) for name, value in (SMOKE | options.tiny).items() if name in options)
     options.out = options.out or Path("out") / options.name
     options.machine = machine()
     options.precision = choose_precision(options.precision, options.machine)
@@ -39,6 +41,15 @@ def train(arguments):
         print(f"wrote {final} ({final.stat().st_size / 1e6:.1f} MB)")
     options.machine.end_training()
     return 0
+
+
+def parse(arguments):
+    command = parser()
+    options = command.parse_args(arguments)
+    if getattr(options, "lora", None):
+        options.own.set_defaults(**LORA)
+        options = command.parse_args(arguments)
+    return options
 
 
 def parser():
@@ -76,6 +87,10 @@ def parser():
     one = add(names, "diffusart", recipes.diffusart, "diffusion after strokes", 256, 16, 300_000, 1e-4)
     of_pictures(one, narrow=(1, 2, 4))
 
+    text = "diffusion on latents after a reference, whole or by a LoRA"
+    one = add(names, "colorizediffusion", colorizediffusion, text, 768, 64, 100_000, 1e-5)
+    of_colorizediffusion(one)
+
     text = "SCFT trained with and without its options, and measured"
     one = add(names, "ablation", ablation.ablation, text, 64, 8, 400, 5e-4)
     one.add_argument("--drawings", type=positive, default=400, help="characters to draw and keep [%(default)s]")
@@ -85,7 +100,7 @@ def parser():
 
 def add(names, name, recipe, text, size, batch, steps, lr, precision="auto"):
     one = names.add_parser(name, help=text, prog=f"run.py train {name}", description=text)
-    one.set_defaults(recipe=recipe, file=name)
+    one.set_defaults(recipe=recipe, file=name, tiny={})
     one.add_argument("--out", type=Path, help=f"folder of the run [out/{name}]")
     one.add_argument("--size", type=side, default=size, help="side of a picture, px [%(default)s]")
     one.add_argument("--batch", type=positive, default=batch, help="pictures at a time, per process [%(default)s]")
@@ -128,6 +143,46 @@ def of_gan(one):
         action="store_true",
         help="scrambled, as the public re-implementation reads them at 256 px",
     )
+
+
+def of_colorizediffusion(one):
+    one.set_defaults(own=one, tiny={"size": 64})
+    one.add_argument("--model", type=Path, metavar="FILE", help="ColorizeDiffusion to begin with (v1; a LoRA: any)")
+    one.add_argument("--vision", type=Path, metavar="FILE", help="CLIP ViT-H vision model")
+    defaults = ", ".join(f"--{name} {value}" for name, value in LORA.items())
+    one.add_argument("--lora", type=positive, metavar="RANK", help=f"train a LoRA instead; then {defaults} if not told")
+    one.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="FOLDER",
+        help="colour pictures, or color/ and sketch/ with the same names in both [procedural pictures]",
+    )
+    one.add_argument("--drawings", type=positive, default=2000, help="procedural pictures to draw [%(default)s]")
+    one.add_argument(
+        "--views",
+        type=whole,
+        default=4,
+        help="crops of each picture whose latents and tokens are kept; 0: new ones at every step, slower [%(default)s]",
+    )
+    one.add_argument("--prediction", choices=["auto", "eps", "v"], default="auto", help="[as published]")
+    one.add_argument("--dropout", type=share, default=0.5, help="share of cases without reference [%(default)s]")
+    one.add_argument("--sketch-dropout", type=share, default=0.0, help="share of cases without sketch [%(default)s]")
+    one.add_argument("--offset-noise", type=share, default=0.05, help="of each channel as a whole [%(default)s]")
+    one.add_argument("--min-snr", type=float, metavar="GAMMA", help="weigh steps of little noise down [all alike]")
+    one.add_argument("--flip", type=share, default=0.0, help="share mirrored, of crops and references [%(default)s]")
+    one.add_argument(
+        "--rotate", type=share, default=0.0, help="share of references turned by up to 45 degrees [%(default)s]"
+    )
+    one.add_argument("--jitter", type=share, default=0.0, help="change of a reference's light, of 1 [%(default)s]")
+    one.add_argument("--warp", type=share, default=0.0, help="share of references bent by a spline [%(default)s]")
+    one.add_argument("--margins", type=share, default=0.2, help="white margins of sketches, of a side [%(default)s]")
+    one.add_argument("--styles", action="store_true", help="lines of many hands, not AnimeDiffusion's XDoG alone")
+    one.add_argument("--average", type=share, default=0.0, help="decay of averaged weights, such as 0.999 [none]")
+    one.add_argument("--frugal", action="store_true", help="in less memory, slower")
+
+
+def whole(text):
+    return 0 if text == "0" else positive(text)
 
 
 def positive(text):

@@ -8,6 +8,7 @@ import copy
 import math
 import pickle
 import zipfile
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -32,13 +33,17 @@ class Part:
     objective  a module that holds the network as `network`; called with a case and a torch.Generator on the CPU for
                all it draws, it returns its losses by name, to be added up
     clip       largest norm of the gradient
-    prefix     stands before the network's names in files
+    pack       makes the tensors of a file of the network's, both by name
     """
 
     objective: nn.Module
     optimizer: torch.optim.Optimizer
     clip: float = 1.0
-    prefix: str = ""
+    pack: Callable = dict
+
+
+def prefixed(prefix, tensors):
+    return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
 def adamw(network, lr, betas=(0.9, 0.999), weight_decay=0.01):
@@ -133,9 +138,9 @@ class Run:
     def weights(self):
         """The averaged weights by their names in files."""
         return {
-            part.prefix + name: tensor.contiguous()
+            name: tensor.contiguous()
             for part, average in zip(self.parts, self.averages, strict=True)
-            for name, tensor in average.state_dict().items()
+            for name, tensor in part.pack(average.state_dict()).items()
         }
 
     def rate(self, lr):

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import torch
 
-BENCHMARKS = ("xdog", "sampling", "import_time", "line_networks", "reference", "training", "colorizediffusion", "flats")
+BENCHMARKS = ("xdog", "sampling", "import_time", "line_networks", "reference", "training", "flats")
+BENCHMARKS += ("colorizediffusion", "colorizediffusion_xl")
 
 
 class Row(NamedTuple):

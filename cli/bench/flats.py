@@ -7,7 +7,8 @@ import torch
 
 from ...models.flats.cut import settle
 from ...models.flats.flat import flat_colours
-from ...models.flats.grid import FORWARD, pairs, spread
+from ...models.flats.grid import FORWARD, flood, pairs
+from ...models.flats.ink import level, toll
 from ...models.flats.lazybrush import Energy, paint
 from ...models.flats.regions import regions
 from ...training.flats import flat_case
@@ -73,12 +74,13 @@ def strokes(case):
 
 def pixel_cut(case):
     """Labels (H, W) by the same energy on the graph of all pixels, ink given to the nearest paper."""
-    energy = Energy(1 - case.line)
-    dry = energy.bright.reshape(case.line.shape) > 0
+    ink = 1 - case.line
+    energy = Energy(ink)
+    dry = ink < level(ink)
     steps = [pairs(np.arange(case.line.size).reshape(case.line.shape), *step) for step in FORWARD]
     here, there = (np.concatenate([ends[side].ravel() for ends in steps]) for side in (0, 1))
     known = np.where(dry, case.strokes, 0).ravel().astype(np.int32)
     out = settle(here, there, energy(here, there), known).reshape(case.line.shape)
     out[~dry] = 0
-    spread(out, ~dry, corners=True)
+    flood(out, ~dry, toll(ink))
     return out

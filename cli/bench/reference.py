@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from ...models import keys
 from ...models.animediffusion import diffusion
 from ...models.animediffusion.network import AnimeDiffusion
+from ...models.host.joining import join_host
 from ...models.image import luma
 from ...models.scft.network import Generator
 from . import Row, medians, peak_memory
-from .sampling import join_host
 
 SIDE = 256  # px
 WANTED = 1.3

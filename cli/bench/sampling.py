@@ -1,7 +1,5 @@
 """Sampling through ComfyUI against a bare loop over the same network, which has random weights."""
 
-import os
-import sys
 import tempfile
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +9,7 @@ from safetensors.torch import save_file
 
 from ...models import keys
 from ...models.diffusart.network import Diffusart
+from ...models.host.joining import join_host
 from ...models.image import luma
 from . import Row, medians
 
@@ -91,15 +90,3 @@ def random_model():
         torch.manual_seed(0)
         save_file(Diffusart(dim=64, widths=WIDTHS, encoder_widths=WIDTHS).state_dict(), path)
         return load_colorizer(str(path), dtype="fp32")[0]
-
-
-def join_host():
-    """Makes ComfyUI importable in this process, on the CPU if there is nothing else."""
-    host = os.environ.get("COMFYUI_PATH")
-    if not host:
-        raise RuntimeError("This benchmark runs inside ComfyUI: name its folder with --comfyui.")
-    if host not in sys.path:
-        sys.path.insert(0, host)
-    from comfy.cli_args import args
-
-    args.cpu = args.cpu or not torch.cuda.is_available()

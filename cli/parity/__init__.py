@@ -72,18 +72,18 @@ def compare(path):
     if prefix is None:
         yield "FAIL", path.name, f"no such system: the name must begin with one of {', '.join(SYSTEMS)}"
         return
+    system = importlib.import_module(SYSTEMS[prefix], __package__)
+    inputs = (*INPUTS, *getattr(system, "INPUTS", ()))
     try:
         golden, meta = read(path)
+        wanted = {name for name in golden if not _matches(name, inputs)}
+        for ending in getattr(system, "BESIDE", ()):
+            if (sibling := path.with_stem(path.stem + ending)).exists():
+                more, described = read(sibling)
+                golden, meta = more | golden, meta | {key + ending: value for key, value in described.items()}
     except (OSError, SafetensorError) as error:
         yield "FAIL", path.name, f"cannot be read as a safetensors file ({error})"
         return
-    system = importlib.import_module(SYSTEMS[prefix], __package__)
-    inputs = (*INPUTS, *getattr(system, "INPUTS", ()))
-    wanted = {name for name in golden if not _matches(name, inputs)}
-    for ending in getattr(system, "BESIDE", ()):
-        if (sibling := path.with_stem(path.stem + ending)).exists():
-            more, described = read(sibling)
-            golden, meta = more | golden, meta | {key + ending: value for key, value in described.items()}
     yield from (("skip", name, "a typical mistake, kept for study") for name in golden if "WRONG" in name)
     try:
         for name, ours in system.outputs(golden, meta):

@@ -11,9 +11,10 @@ import torch
 
 from ...models.colorizediffusion import checkpoint
 from ...models.colorizediffusion.network import size_embedding
+from ...models.host.joining import join_host
+from ...models.image import repeat_batch
 from ...models.reading import Call, Options, latent_mask
 from ...models.reference import stretch, without_figures
-from ..bench.sampling import join_host
 
 TOLERANCES = [("out/sample_*", 1e-3), ("*", 1e-4)]
 UNTOUCHED = (6, 13, 14, 15)  # blocks that no slider of the application reaches
@@ -115,7 +116,13 @@ class Case:
         return size_embedding(self.sizes[name], (self.run["height"], self.run["width"]))
 
     def call(self, **conds):
-        return self.unet(self.golden["in/x"], self.golden["in/timesteps"].float(), **conds)
+        x = self.golden["in/x"]
+        return self.unet(x, self.golden["in/timesteps"].float(), **repeated(conds, len(x)))
+
+
+def repeated(conds, batch):
+    """Conditions for each picture of a batch; files hold them once for all."""
+    return {name: repeat_batch(cond, batch) if torch.is_tensor(cond) else cond for name, cond in conds.items()}
 
 
 def weights(recipe):
@@ -156,17 +163,16 @@ def attention(case):
     from ...models.host.reference_unet import CALL
 
     layer = case.unet.output_blocks[3][1].transformer_blocks[0].attn2
-    x = case.golden["in/attn7_x"]
-    side = int(x.shape[1] ** 0.5)
+    x, sides = case.golden["in/attn7_x"], [side // 4 for side in case.mask.shape[2:]]
     split = {"split": "background", "merge": 0.25, "foreground_strength": 0.9, "background_strength": 0.8}
     for name, options in (
         ("plain_scale0p6", case.options(strength=0.6)),
         ("split", case.options(strength=0.6, **split)),
     ):
         reading = case.conditions(options)["reading"]
-        told = {CALL: Call(reading, case.mask), "activations_shape": [1, x.shape[2], side, side]}
+        told = {CALL: Call(reading, case.mask), "activations_shape": [*x.shape[::2], *sides]}
         context = torch.cat([case.reference, case.ground], 1) if reading.split else case.reference
-        yield f"out/attn7_{name}", layer(x, context, transformer_options=told)
+        yield f"out/attn7_{name}", layer(x, repeat_batch(context, len(x)), transformer_options=told)
 
 
 def application(case, options):
@@ -230,7 +236,7 @@ class Denoiser:
         zero = {**conds, "context": torch.zeros_like(conds["context"])}
         blank = {**conds, **{f"hint_{i}": hint for i, hint in enumerate(case.blank)}}
         self.rows = [conds, *([zero] if reference > 1 else []), *([blank] if sketch > 1 else [])]
-        self.unguided = torch.tensor([[float(row is zero)] for row in self.rows])
+        self.guided = tuple(row is not zero for row in self.rows)
         self.injected = {}
         if injected:
             image = case.unet.control_encoder(-case.golden["in/inject_image"])
@@ -240,21 +246,20 @@ class Denoiser:
     def __call__(self, x, sigma, **_):
         from ...models.host.guiding import dual_scales
 
-        sampling, count = self.case.sampling, len(self.rows)
-        t = sampling.timestep(sigma)
+        sampling, batch, count = self.case.sampling, len(x), len(self.rows)
+        t = repeat_batch(sampling.timestep(sigma), batch)
         t = t.round() if self.rounded else t
         scaled = sampling.calculate_input(sigma, x)
         self.calls.append((t[0], scaled))
-        names = [name for name in self.rows[0] if torch.is_tensor(self.rows[0][name])]
-        batch = {name: torch.cat([row[name] for row in self.rows]) for name in names}
-        batch |= {name: torch.cat([one] * count) for name, one in self.injected.items()}
+        rows = [repeated(row | self.injected, batch) for row in self.rows]
+        names = [name for name in rows[0] if torch.is_tensor(rows[0][name])]
         out = self.case.unet(
             torch.cat([scaled] * count),
             t.repeat(count),
-            reading=self.rows[0]["reading"],
-            unguided=self.unguided,
+            reading=rows[0]["reading"],
+            guided=tuple(has for has in self.guided for _ in range(batch)),
             transformer_options={"sigmas": sigma, "cond_or_uncond": [*range(count)]},
-            **batch,
+            **{name: torch.cat([row[name] for row in rows]) for name in names},
         )
         found = [sampling.calculate_denoised(sigma, one, x) for one in out.chunk(count)]
         if count == 3:

@@ -5,7 +5,7 @@ import json
 import torch
 import torch.nn.functional as F
 
-from ..bench.sampling import join_host
+from ...models.host.joining import join_host
 
 TOLERANCES = [("*", 1e-4)]
 WORDS = 49408  # ComfyUI's text tower has no other number

@@ -13,9 +13,11 @@ import torch
 
 from ...models.colorizediffusion.checkpoint import lora, unpack
 from ...models.colorizediffusion_xl import checkpoint, vectors
-from ...models.reading import Call, Injection, Options, Reading, Split
-from ..bench.sampling import join_host
+from ...models.host.joining import join_host
+from ...models.image import repeat_batch
+from ...models.reading import Call, Injection, Options, Reading
 from . import Skip
+from .colorizediffusion import repeated
 from .colorizediffusion_xl_parts import load, sketch_encoder, sketches, tokens, weights
 
 BESIDE = ("_sketch", "_embed")  # files with parts that some runs of the main file need
@@ -78,7 +80,9 @@ class Case:
         return Reading(strengths, **numbers)
 
     def split(self, threshold, *numbers):
-        return Split(None, *numbers, lora=("background",) * 2) if self.encoder else Split(threshold, *numbers)
+        from ...models.colorizediffusion_xl.native import split
+
+        return split(None if self.encoder else threshold, *numbers)
 
     def features(self, x, y):
         return {"ground": SimpleNamespace(value=self.encoder(x, y))} if self.encoder else {}
@@ -127,8 +131,9 @@ def single_calls(case):
     case.unet.middle_block[-1].register_forward_hook(keep(blocks, "middle"))
 
     def call(context, reading=None, scales=(1, 1, 1, 1), **more):
-        conds = {"y": given["y"], "mask": given["mask"], **hints(given, scales), **more}
-        return case.unet(given["x"], given["t"], context=context, reading=reading or case.reading(), **conds)
+        conds = {"timesteps": given["t"], "context": context, "y": given["y"], "mask": given["mask"]}
+        conds = repeated(conds | hints(given, scales) | more, len(given["x"]))
+        return case.unet(given["x"], reading=reading or case.reading(), **conds)
 
     one, both = given["context"], given["context2"]
     yield "out/unet.plain", call(one)
@@ -176,19 +181,18 @@ class Guided:
             self.rows.append((sketch, {**conds, **hints(given, scales, "uncond_control")}))
 
     def __call__(self, x, sigma, **_):
-        count, schedule = len(self.rows), self.schedule
+        batch, count, schedule = len(x), len(self.rows), self.schedule
         self.case.unet.noise = lambda *_: next(self.noises)
-        t = schedule.timestep(sigma)
-        batch = {name: torch.cat([conds[name] for _, conds in self.rows]) for name in self.rows[0][1]}
-        batch |= {name: torch.cat([value] * count) for name, value in self.injected.items()}
+        t = repeat_batch(schedule.timestep(sigma), batch)
+        rows = [repeated(conds | self.injected, batch) for _, conds in self.rows]
         out = self.case.unet(
             torch.cat([schedule.calculate_input(sigma, x)] * count),
             t.repeat(count),
             reading=self.reading,
-            unguided=torch.tensor([[float(not conds["context"].any())] for _, conds in self.rows]),
+            guided=tuple(bool(row["context"].any()) for row in rows for _ in range(batch)),
             # the application injects at whole timesteps
             transformer_options={"sigmas": schedule.sigma(t.round()), "cond_or_uncond": [*range(count)]},
-            **batch,
+            **{name: torch.cat([row[name] for row in rows]) for name in rows[0]},
             **self.more,
         )
         full, *less = (schedule.calculate_denoised(sigma, one, x) for one in out.chunk(count))
@@ -217,6 +221,8 @@ def runs(case):
 
     wanted = dict(with_background(case) if case.encoder else without_background(case))
     for name in wanted:
+        if f"in/traj.{name}.noise_scaled" not in case.golden:
+            continue
         sampler = k.sample_dpmpp_2m if name in ("dpmpp2m_both", "bg_img_both") else k.sample_euler
         if isinstance(wanted[name], Skip):
             yield from ((found, wanted[name]) for found in case.golden if found.startswith(f"out/traj.{name}."))

@@ -159,10 +159,11 @@ def output_widths(channels):
     return [multiple * channels for multiple in reversed(MULTIPLES) for _ in range(3)]
 
 
-def sinusoid(numbers):
-    """(B,) -> (B, 256): cosines, then sines, of frequencies from 1 down to 1/10000."""
-    half = SINUSOID // 2
-    angle = numbers[:, None].float() * torch.exp(torch.arange(half) * (-math.log(10000) / half)).to(numbers.device)
+def sinusoid(numbers, channels=SINUSOID):
+    """(B,) -> (B, channels): cosines, then sines, of frequencies from 1 down to 1/10000."""
+    half = channels // 2
+    frequencies = torch.exp(-math.log(10000) * torch.arange(half) / half)
+    angle = numbers[:, None].float() * frequencies.to(numbers.device)
     return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
 
@@ -175,4 +176,4 @@ def size_embedding(picture_size, size):
     if a < height or b < width:
         larger = a + max(height, width)
         a, b = larger, b / a * larger
-    return torch.cat([sinusoid(torch.tensor([ratio])) for ratio in (a / height, b / width)], dim=-1)
+    return sinusoid(torch.tensor([a / height, b / width])).reshape(1, -1)

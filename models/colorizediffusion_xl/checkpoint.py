@@ -5,6 +5,7 @@ from itertools import count
 from ..colorizediffusion.checkpoint import lora
 
 HEAD = 64  # channels per head of the UNets; no shape tells it
+PROJECTION = "proj.proj.0.weight", "proj.norm.weight"
 OTHERS = {  # a key of it -> parts that the authors' code knows and no published file has
     "proj.transformer.": "recovery projection",
     "proj.mlp.": "logit projection",
@@ -21,19 +22,26 @@ def config(state_dict):
             raise ValueError(
                 f"It is a ColorizeDiffusion XL with a {part}, which was never published: take an sdxl or an xlv2 file."
             )
-    projection = state_dict["proj.proj.0.weight"]
-    clip = len(state_dict["proj.norm.weight"])
-    arguments = {
-        **unet(state_dict),
-        "context_dim": projection.shape[0],
-        "clip": clip,
-        "tagger": projection.shape[1] - clip,
-        "lora": lora(state_dict),
-    }
+    if missing := [key for key in PROJECTION if key not in state_dict]:
+        raise ValueError(f"It is a ColorizeDiffusion XL, but not a whole one: it lacks {' and '.join(missing)}.")
+    projection, clip = (state_dict[key] for key in PROJECTION)
     background = {
         key.removeprefix("bg_encoder."): tensor for key, tensor in state_dict.items() if key.startswith("bg_encoder.")
     }
-    return {**arguments, "background": unet(background) if background else None}
+    layers = lora(state_dict)
+    if bool(background) != bool(layers):
+        raise ValueError(
+            "It is a mixture of the two kinds of ColorizeDiffusion XL: xlv2 has a background encoder and LoRA layers, "
+            f"sdxl neither, but it has only {'the encoder' if background else 'the layers'}. Take a file as published."
+        )
+    return {
+        **unet(state_dict),
+        "context_dim": projection.shape[0],
+        "clip": len(clip),
+        "tagger": projection.shape[1] - len(clip),
+        "lora": layers,
+        "background": unet(background) if background else None,
+    }
 
 
 def unet(state_dict):

@@ -160,10 +160,9 @@ class ColorizeDiffusionXL(ReferenceModel):
         if options.split not in ("background", "both") or entry.get(keys.FOREGROUND) is None:
             return figures, None
         ground = self.project(self.background_tokens(entry, options).to(tokens), entry.get(keys.BACKGROUND_WHOLE))
-        soft = self.diffusion_model.reads_background
-        threshold, names = (None, (LORA, LORA)) if soft else (options.sketch_threshold, (None, None))
+        threshold = None if self.diffusion_model.reads_background else options.sketch_threshold
         strengths = options.foreground_strength, options.background_strength
-        return torch.cat(same_shape(figures, ground), dim=1), Split(threshold, options.merge, *strengths, names)
+        return torch.cat(same_shape(figures, ground), dim=1), split(threshold, options.merge, *strengths)
 
     def project(self, tokens, whole):
         whole = tokens.new_zeros(1, 1, tokens.shape[-1]) if whole is None else whole.to(tokens)
@@ -191,6 +190,13 @@ class ColorizeDiffusionXL(ReferenceModel):
 
         about = size, drawn, threshold, foreground, reference, figures, own
         return {"ground": CONDOnce(self.once(make, "ground", *about))}
+
+
+def split(threshold, merge=0.0, foreground=1.0, background=1.0):
+    """The `Split` of sdxl, or of xlv2, whose mask has no threshold but blends, and whose halves share a LoRA."""
+    if threshold is None:
+        return Split(None, merge, foreground, background, (LORA, LORA))
+    return Split(threshold, merge, foreground, background, ties="figures" if merge else "ground")
 
 
 class Config(ReferenceConfig):

@@ -7,7 +7,6 @@ averages of such rows keep their weight, and rows of zeros mean no reference.
 import torch
 import torch.nn.functional as F
 
-CLIP, TAGGER = 1280, 1024  # channels of the published networks
 COUNT = 196  # tokens of the tagger
 
 

@@ -2,15 +2,14 @@
 
 import torch
 
-CHANNELS = 256  # per number in the published files
+from ..colorizediffusion.network import sinusoid
+
 AESTHETIC = 7.0  # score that pictures are asked for; the training showed real ones from 5.5 up
 
 
-def sinusoids(*numbers, channels=CHANNELS, period=10000):
-    """(1, len(numbers) * channels): for each number, its cosines at falling frequencies, then its sines."""
-    frequencies = period ** -(torch.arange(channels // 2) / (channels // 2))
-    angles = torch.tensor(numbers, dtype=torch.float32)[:, None] * frequencies
-    return torch.cat([angles.cos(), angles.sin()], 1).reshape(1, -1)
+def sinusoids(*numbers, **options):
+    """(1, len(numbers) * 256): `sinusoid` of each number; options are its."""
+    return sinusoid(torch.tensor(numbers), **options).reshape(1, -1)
 
 
 def size_vector(height, width, **options):

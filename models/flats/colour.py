@@ -51,18 +51,16 @@ def decode(code):
     return torch.stack([code >> 16, code >> 8 & 255, code & 255], dim=-1).float() / 255
 
 
-def commonest(rgb, distinct, most=None, share=0.0):
+def commonest(rgb, distinct, most=None):
     """The commonest colours among rgb (..., 3), as codes (K,), the commonest first.
 
     distinct  CIE 1976 difference below which a colour counts for a commoner one
     most      number of colours at the most
-    share     of all pixels, that a colour needs with what counts for it
     """
     codes, counts = encode(rgb.reshape(-1, 3)).unique(return_counts=True)
     owner = counted_for(codes, counts, distinct, most)
     totals = torch.zeros_like(counts).index_add(0, owner.clamp(min=0), torch.where(owner < 0, 0, counts))
-    order = totals.argsort(descending=True, stable=True)[: owner.unique().numel() - int((owner < 0).any())]
-    return codes[order[totals[order] >= share * counts.sum()]]
+    return codes[totals.argsort(descending=True, stable=True)[: owner.unique().numel() - int((owner < 0).any())]]
 
 
 def counted_for(codes, weights, distinct, most=None):

@@ -11,25 +11,25 @@ def settle(first, second, weight, colour):
 
     first, second, weight  edges (N,), weights above 0
     colour                 (n,) int, 0 = undecided
-    A piece of undecided nodes between two colours is cut exactly. Among more, each colour in turn is cut off from the
-    rest (the greedy way of LazyBrush), the one that holds least first. Pieces do not touch each other, so one max-flow
-    serves all of them. Nodes that no colour reaches stay 0.
+    Each colour gets what a minimum cut parts from all others with it: the smallest such part, which no other colour
+    can claim (Dahlhaus et al. 1994), so their order does not matter. What is left over between them, at equal cost
+    between two, goes to the colour that it touches most, piece by piece. Between two colours the whole is a minimum
+    cut. Nodes that no colour reaches stay 0.
     """
-    colour = colour.copy()
-    piece = _pieces(first, second, colour)
-    claims = _claims(first, second, weight, colour, piece)
-    of_piece = np.bincount(claims[0], minlength=piece.max() + 1)
-    for turn in range(of_piece.max(initial=0)):
-        now = np.zeros(len(of_piece), colour.dtype)
-        here = claims[2] == turn
-        now[claims[0][here]] = claims[1][here]
-        now, left = now[piece], of_piece[piece] - turn
-        free = colour == 0
-        colour[free & (left == 1)] = now[free & (left == 1)]
-        if (contested := free & (left > 1)).any():
+    piece, of, touching, rank = _claims(first, second, weight, colour)
+    out, several = colour.copy(), np.bincount(of, minlength=piece.max() + 1) > 1
+    for turn in range(rank.max(initial=-1) + 1):
+        now = np.zeros(len(several), colour.dtype)
+        now[of[rank == turn]] = touching[rank == turn]
+        now = now[piece]
+        if (contested := (colour == 0) & several[piece] & (now > 0)).any():
             mine = _cut_off(first, second, weight, colour, contested, now)
-            colour[mine] = now[mine]
-    return colour
+            out[mine] = now[mine]
+    piece, of, touching, rank = _claims(first, second, weight, out)
+    most = np.zeros(piece.max() + 1, colour.dtype)
+    last = np.r_[of[1:] != of[:-1], True][: len(of)]
+    most[of[last]] = touching[last]
+    return np.where(out == 0, most[piece], out)
 
 
 def _pieces(first, second, colour):
@@ -42,8 +42,9 @@ def _pieces(first, second, colour):
     return csgraph.connected_components(graph, directed=False)[1]
 
 
-def _claims(first, second, weight, colour, piece):
-    """Pieces and colours that touch: (piece, colour, rank of that colour in the piece by how much it touches)."""
+def _claims(first, second, weight, colour):
+    """Which piece each node is in; pieces and colours that touch, and the rank of the colour in its piece by that."""
+    piece = _pieces(first, second, colour)
     outer = (colour[first] == 0) != (colour[second] == 0)
     first, second, weight = first[outer], second[outer], weight[outer]
     node = np.where(colour[first] == 0, first, second)
@@ -52,7 +53,7 @@ def _claims(first, second, weight, colour, piece):
     of, touching = key >> 32, (key & 0xFFFFFFFF).astype(colour.dtype)
     order = np.lexsort((touching, np.bincount(which, weight, len(key)), of))
     of, touching = of[order], touching[order]
-    return of, touching, np.arange(len(of)) - np.searchsorted(of, of)
+    return piece, of, touching, np.arange(len(of)) - np.searchsorted(of, of)
 
 
 def _cut_off(first, second, weight, colour, contested, now):

@@ -11,13 +11,14 @@ NEAR = 1e-3  # of a grey level
 PAPER = 253.5 / 255  # LoadImage reads the white of a grey file as 254
 
 
-def flat_colours(found, colours, mask, soft=True):
+def flat_colours(found, colours, mask, soft=True, done=lambda frames: None):
     """Flats (B, H, W, 3) 0..1, without ink, every pixel of exactly a stroke's colour.
 
     found    the Regions of the drawing, B frames of H x W
     colours  (b, h, w, 3) 0..1 of the strokes where the mask (b, h, w) is 1; stretched over the drawing. A single one
              serves all frames, a single drawing all of them
     soft     slips of a stroke into regions of another colour do not count; else every pixel of a stroke does
+    done     called as the work goes on with the number of frames that are done, parts of one included
     Raises ValueError where a frame has no stroke.
     """
     batch = max(len(found.labels), len(colours))
@@ -32,7 +33,8 @@ def flat_colours(found, colours, mask, soft=True):
                 f"Expected strokes of colour for frame {number}, found none: paint at least one over the drawing, on a "
                 "transparent ground, or connect the mask that says where they are."
             )
-        out = paint(labels, ink, index, stroke if soft else None, found.gap)
+        out = paint(labels, ink, index, stroke if soft else None, found.gap, lambda part, n=number - 1: done(n + part))
+        done(number)
         flats.append(torch.from_numpy(palette[out - 1]).float() / 255)
     return torch.stack(flats)
 

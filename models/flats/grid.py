@@ -5,33 +5,65 @@ import numpy as np
 FOUR = ((0, 1), (1, 0), (0, -1), (-1, 0))
 CORNERS = ((1, 1), (1, -1), (-1, -1), (-1, 1))
 FORWARD = ((0, 1), (1, 0), (1, 1), (1, -1))  # every pair of the eight-neighbourhood once
+NEARLY = 1e-6  # ways whose costs differ by less are equal
 
 
-def spread(labels, free, corners=False):
+def spread(labels, free):
     """Labels (H, W) above 0 grow in place into the free pixels (bool) without one, nearest first.
 
-    Steps go to the four neighbours, so that a line one pixel wide is a wall; with `corners` every second step goes
-    to all eight, which makes the fronts octagons. Returns which free pixels no label reached.
+    Steps go to the four neighbours, so that a line one pixel wide is a wall. Returns which free pixels no label
+    reached.
     """
-    height, width = labels.shape
-    wide, room = np.zeros((height + 2, width + 2), labels.dtype), np.zeros((height + 2, width + 2), bool)
-    inner = slice(1, -1), slice(1, -1)
-    wide[inner], room[inner] = labels, free & (labels == 0)
-    flat, open_ = wide.ravel(), room.ravel()
-    offsets = [down * (width + 2) + right for down, right in FOUR + CORNERS]
-    beside = np.flatnonzero(open_)
-    beside = np.concatenate([beside + offset for offset in offsets[:4]])
-    front, step = np.unique(beside[flat[beside] > 0]), 0
+    wide, room, flat, open_, offsets, inner = _framed(labels, free)
+    front = _beside(flat, open_, offsets[:4])
     while front.size:
         reached = []
-        for offset in offsets[: 8 if corners and step % 2 else 4]:
+        for offset in offsets[:4]:
             source = front[open_[front + offset]]
             flat[source + offset] = flat[source]
             open_[source + offset] = False
             reached.append(source + offset)
-        front, step = np.concatenate(reached), step + 1
+        front = np.concatenate(reached)
     labels[...] = wide[inner]
     return room[inner]
+
+
+def flood(labels, free, cost):
+    """Labels (H, W) above 0 grow in place into the free pixels (bool) without one, each on its cheapest way there.
+
+    cost  (H, W) float above 0, of every px of the way
+    """
+    wide, _, flat, open_, offsets, inner = _framed(labels, free)
+    price = np.pad(cost, 1).ravel()
+    spent = np.where(open_, np.float32(np.inf), np.float32(0))
+    front = _beside(flat, open_, offsets)
+    while front.size:
+        reached = []
+        for number, offset in enumerate(offsets):
+            at = front + offset
+            new = spent[front] + (price[front] + price[at]) * (1 if number < 4 else 2**0.5)
+            better = open_[at] & (new < spent[at] - NEARLY)
+            at = at[better]
+            spent[at], flat[at] = new[better], flat[front[better]]
+            reached.append(at)
+        front = np.unique(np.concatenate(reached))
+    labels[...] = wide[inner]
+
+
+def _framed(labels, free):
+    """Labels and where they may grow in a frame of one pixel, both flat too; steps in it; where the picture is."""
+    height, width = labels.shape
+    wide, room = np.zeros((height + 2, width + 2), labels.dtype), np.zeros((height + 2, width + 2), bool)
+    inner = slice(1, -1), slice(1, -1)
+    wide[inner], room[inner] = labels, free & (labels == 0)
+    return wide, room, wide.ravel(), room.ravel(), [down * (width + 2) + right for down, right in FOUR + CORNERS], inner
+
+
+def _beside(flat, open_, offsets):
+    """The labelled pixels that have an open one beside them."""
+    beside = np.flatnonzero(open_)
+    beside = np.concatenate([beside + offset for offset in offsets])
+    return np.unique(beside[flat[beside] > 0])
 
 
 def pairs(array, down, right):

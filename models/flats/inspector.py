@@ -10,7 +10,7 @@ import torch
 
 from ..image import repeat_batch, resize, rgb
 from . import frames
-from .colour import decode, distance, encode
+from .colour import decode, distance, encode, lab
 from .palette import name_of
 from .snap import dominant, paper
 
@@ -76,8 +76,7 @@ def _differs(picture, other):
     differs = encode(picture) != encode(other)
     pairs, inverse = (encode(picture[differs]) << 24 | encode(other[differs])).unique(return_inverse=True)
     a, b = decode(pairs >> 24), decode(pairs & 0xFFFFFF)
-    apart = torch.stack([distance(p[None], q[None])[0, 0] for p, q in zip(a, b, strict=True)]) if len(a) else a[:, 0]
-    differs[differs.clone()] = (apart > ALIKE)[inverse]
+    differs[differs.clone()] = ((lab(a) - lab(b)).norm(dim=1) > ALIKE)[inverse]
     return differs
 
 

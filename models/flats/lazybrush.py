@@ -9,11 +9,12 @@ on paper does it go down to pixels: at gaps, and in regions that hold several co
 import numpy as np
 
 from .cut import settle
-from .grid import CORNERS, FORWARD, FOUR, contacts, per_pair, spread
-from .ink import level
+from .grid import CORNERS, FORWARD, FOUR, contacts, flood, per_pair
+from .ink import SHARE, level, toll
 
 BLOCKS = 6_000  # at most so many to begin with where regions hold several colours
 ROUNDS = 6  # of letting borders move on, pixel by pixel
+POWER = 4  # of brightness, in what a border on it costs
 SPILT = 0.25  # of a stroke's part in another region: a smaller part is a slip of the hand
 
 
@@ -22,7 +23,7 @@ class Energy:
 
     def __init__(self, ink):
         self.width = ink.shape[1]
-        self.bright = np.clip(1 - ink / level(ink), 0, 1).ravel()
+        self.bright = np.clip(1 - ink * (SHARE / level(ink)), 0, 1).ravel()
         self.paper = 2 * sum(ink.shape)
 
     def __call__(self, here, there):
@@ -33,10 +34,10 @@ class Energy:
         for end in (there, *across):
             darkest = np.minimum(darkest, self.bright[end])
         length = np.where((across[0] == here) | (across[0] == there), 1, 0.5**0.5)
-        return length * (1 + self.paper * darkest**2)
+        return length * (1 + self.paper * darkest**POWER)
 
 
-def paint(labels, ink, strokes, stroke=None, gap=0.0):
+def paint(labels, ink, strokes, stroke=None, gap=0.0, done=lambda part: None):
     """The colour of every pixel, (H, W) int32 from 1.
 
     labels   regions (H, W) from 1
@@ -45,22 +46,27 @@ def paint(labels, ink, strokes, stroke=None, gap=0.0):
     stroke   (H, W) int, which stroke of the hand that is part of: its slips into regions that another colour has are
              left out. None = every pixel of a stroke keeps its colour
     gap      px up to which borders may lie from where the regions have them
+    done     called as the work goes on with the part of it that is done, 0..1
     """
     energy = Energy(ink)
-    dry = (energy.bright > 0).reshape(ink.shape)
+    dry = ink < level(ink)
     fixed = _on_paper(strokes, dry)
     if stroke is not None:
         fixed = _without_slips(labels, fixed, stroke)
-    out, whole, size = _by_regions(labels, energy, fixed)
+    out, size = _by_regions(labels, energy, fixed)
     reach = max(2 * size, round(gap / 2) + 3)
+    stages = iter(np.linspace(0, 1, size.bit_length() + ROUNDS + 2)[1:])
+    done(next(stages))
     while size > 1:
         size //= 2
+        done(next(stages))
         _move_borders(out, labels, energy, dry, fixed, size, reach)
         reach = 4 * size
     for _ in range(ROUNDS):
+        done(next(stages))
         if not _move_borders(out, labels, energy, dry, fixed, 1, max(reach, round(gap / 2) + 3)):
             break
-    return _under_ink(out, labels, dry, fixed, whole)
+    return _under_ink(out, ink, dry, fixed)
 
 
 def _on_paper(strokes, dry):
@@ -94,7 +100,7 @@ def _without_slips(labels, fixed, stroke):
 def _by_regions(labels, energy, fixed):
     """The cut on regions, of which those with several colours are in blocks.
 
-    Returns the colours (H, W), the colour of each region that has one (n + 1,), and the side of the blocks in px.
+    Returns the colours (H, W) and the side of the blocks in px.
     """
     at = np.flatnonzero(fixed)
     count = int(labels.max()) + 1
@@ -116,7 +122,7 @@ def _by_regions(labels, energy, fixed):
         known = np.concatenate([known, np.zeros(len(block), np.int32), np.arange(fixed.max() + 1, dtype=np.int32)])
     here, there = contacts(part)
     edges = per_pair(part.flat[here], part.flat[there], energy(here, there))
-    return settle(*edges, known)[part], known[:count], size
+    return settle(*edges, known)[part], size
 
 
 def _move_borders(out, labels, energy, dry, fixed, size, reach):
@@ -173,12 +179,10 @@ def _around(pixels, reach, shape):
     return np.flatnonzero(area)
 
 
-def _under_ink(out, labels, dry, fixed, whole):
-    """Ink in the colour of the nearest paper, where that is not the colour of its whole region."""
-    parted = np.zeros(len(whole), bool)
-    parted[labels[out != whole[labels]]] = True
-    loose = parted[labels] & ~dry & (fixed == 0)
+def _under_ink(out, ink, dry, fixed):
+    """Ink without a stroke in the colour of the paper that has least ink between."""
+    wet = ~dry & (fixed == 0)
     if dry.any():
-        out[loose] = 0
-        spread(out, loose, corners=True)
+        out[wet] = 0
+        flood(out, wet, toll(ink))
     return out

@@ -28,15 +28,15 @@ def within_regions(values, weights, labels, radius):
     weights (H, W) >= 0, labels (H, W); radius in pixels. Three box filters along rows and columns, each cut off where
     the label changes, come close to a Gaussian of that radius. Where nothing weighs anything the mean is 0.
     """
-    sums = torch.stack([values * weights, weights])
+    sums = torch.stack([values * weights, weights]).double()
+    along, down = _reach(labels, radius), _reach(labels.mT, radius)
     for _ in range(3):
-        sums = _box(sums, labels, radius)
-        sums = _box(sums.mT, labels.mT, radius).mT
-    return sums[0] / sums[1].clamp(min=1e-6)
+        sums = _box(_box(sums, *along).mT, *down).mT
+    return (sums[0] / sums[1].clamp(min=1e-6)).to(values)
 
 
-def _box(planes, labels, radius):
-    """Means (C, H, W) over up to 2 * radius + 1 neighbours in the row, as far as the label goes on."""
+def _reach(labels, radius):
+    """First and one past the last pixel (H, W) in the row that are at most `radius` away and of the same label."""
     width = labels.shape[1]
     at = torch.arange(width, device=labels.device).expand_as(labels)
     changes = labels[:, 1:] != labels[:, :-1]
@@ -44,7 +44,11 @@ def _box(planes, labels, radius):
     first[:, 1:] = torch.where(changes, at[:, 1:], 0)
     last[:, :-1] = torch.where(changes, at[:, :-1], width - 1)
     start = torch.maximum(first.cummax(1).values, at - radius)
-    stop = torch.minimum(last.flip(1).cummin(1).values.flip(1), at + radius) + 1
-    total = torch.nn.functional.pad(planes.double().cumsum(-1), (1, 0))
+    return start, torch.minimum(last.flip(1).cummin(1).values.flip(1), at + radius) + 1
+
+
+def _box(planes, start, stop):
+    """Means (C, H, W) of the pixels from start (H, W) to before stop in every row."""
+    total = torch.nn.functional.pad(planes.cumsum(-1), (1, 0))
     start, stop = (index.expand(len(planes), -1, -1) for index in (start, stop))
-    return ((total.gather(-1, stop) - total.gather(-1, start)) / (stop - start)).to(planes)
+    return (total.gather(-1, stop) - total.gather(-1, start)) / (stop - start)

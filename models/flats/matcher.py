@@ -34,7 +34,9 @@ class Drawing(NamedTuple):
     there: torch.Tensor | None = None
 
     def to(self, device):
-        return Drawing(self.views.to(device), self.features.to(device), [side.to(device) for side in self.sides])
+        sparse = device.type in ("cpu", "cuda")  # elsewhere torch has no such matrices
+        sides = [(side if sparse else side.to_dense()).to(device) for side in self.sides]
+        return Drawing(self.views.to(device), self.features.to(device), sides)
 
 
 def views(labels, background):

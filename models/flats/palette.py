@@ -4,8 +4,10 @@ import json
 import re
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
 import torch
 
+from . import strokes
 from .colour import commonest, decode, distance, encode, lab, srgb
 
 TONES = ("normal", "shadow", "highlight")
@@ -67,9 +69,15 @@ def of_codes(codes):
     return [Paint(f"colour {number}", as_hex(code)) for number, code in enumerate(codes.tolist(), 1)]
 
 
-def of_strokes(colours, mask, distinct=3.0):
-    """The colours of strokes: colours (B, H, W, 3) where mask (B, H, W) is above one half."""
-    return of_codes(commonest(colours[mask > 0.5], distinct, share=1e-3))
+def of_strokes(colours, mask):
+    """The colours of strokes as flats get them, the commonest first: (B, H, W, 3) where mask (B, H, W) is above 0.5."""
+    codes, counts = [], []
+    for painted, where in zip(colours.cpu().numpy(), mask.cpu().numpy(), strict=True):
+        index, _, found = strokes.read(painted, where)
+        codes.append(found.astype(np.int64) @ (1 << 16, 1 << 8, 1))
+        counts.append(np.bincount(index.ravel(), minlength=len(found) + 1)[1:])
+    codes, number = np.unique(np.concatenate(codes), return_inverse=True)
+    return of_codes(codes[np.argsort(-np.bincount(number, np.concatenate(counts)), kind="stable")])
 
 
 def of_picture(picture, count, distinct=8.0):
@@ -89,7 +97,8 @@ def tones(palette):
 
 def name_of(code, palette):
     """What the palette calls a colour, or the colour itself."""
-    return next((name for name, known in tones(palette) if known == int(code)), as_hex(code))
+    code = int(code)
+    return next((name for name, known in tones(palette) if known == code), as_hex(code))
 
 
 def nearest(rgb, palette, lightness):

@@ -14,6 +14,7 @@ from .colour import decode, encode, lab, srgb
 from .palette import TONES, Paint, as_code, as_hex, parse, read_hex
 
 ENDINGS = (".gpl", ".ase", ".aco", ".csv")
+SHADOWS = dict.fromkeys(("shadow 1", "shadow1", "shade"), "shadow")
 NAMES, PLAIN = ("name", "paint", "part"), ("colour", "color", "hex", "rgb")  # headings, besides the tones
 
 
@@ -52,15 +53,15 @@ def _gpl(data):
     head, *lines = data.decode("utf-8", "replace").splitlines() or [""]
     if head.strip("\ufeff ") != "GIMP Palette":
         raise ValueError(f"expected 'GIMP Palette' in its first line, found '{head[:40]}'")
-    palette = []
+    palette, channels = [], 4 if "Channels: RGBA" in map(str.strip, lines) else 3  # as Aseprite has it
     for line in lines:
-        numbers = line.split(maxsplit=3)
+        numbers = line.split(maxsplit=channels)
         if not line.strip() or line.startswith("#") or ":" in numbers[0]:
             continue
         if len(numbers) < 3 or not all(number.isdigit() and int(number) < 256 for number in numbers[:3]):
             raise ValueError(f"expected three numbers from 0 to 255 and a name, found '{line[:40]}'")
         rgb = [int(number) / 255 for number in numbers[:3]]
-        palette.append(_paint(numbers[3] if len(numbers) > 3 else "", rgb, len(palette) + 1))
+        palette.append(_paint(numbers[channels] if len(numbers) > channels else "", rgb, len(palette) + 1))
     return palette
 
 
@@ -88,6 +89,13 @@ def _ase(data):
             values = struct.unpack_from(f">{models[model][0]}f", data, at + 12 + size)
             palette.append(_paint(name, _ase_rgb(model, values), len(palette) + 1))
         at += 6 + length
+    return _whole(palette, data, at)
+
+
+def _whole(palette, data, end):
+    """The palette, if its data go on to its end."""
+    if end > len(data):
+        raise IndexError
     return palette
 
 
@@ -114,7 +122,7 @@ def _aco(data):
                 name = data[at + 4 : at + 4 + size].decode("utf-16-be", "replace")
                 at += 4 + size
             found.append(_paint(name, _aco_rgb(space, values), number + 1))
-    return found
+    return _whole(found, data, at)
 
 
 def _aco_rgb(space, values):
@@ -139,9 +147,11 @@ def _aco_rgb(space, values):
 
 
 def _csv(data):
-    rows = [[cell.strip() for cell in row] for row in csv.reader(data.decode("utf-8-sig", "replace").splitlines())]
+    text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace")
+    comma = next((sign for sign in ";\t" if sign in text), ",")  # tables of Excel, by the language of its owner
+    rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=comma)]
     rows = [row for row in rows if any(row)]
-    header = [cell.lower() for cell in rows[0]] if rows else []
+    header = [SHADOWS.get(cell.lower(), cell.lower()) for cell in rows[0]] if rows else []
     if not any(cell in (*NAMES, *TONES, *PLAIN) for cell in header):
         return [_bare_row(row, number) for number, row in enumerate(rows, 1)]
     return [_headed_row(dict(zip(header, row, strict=False)), number) for number, row in enumerate(rows[1:], 1)]

@@ -12,22 +12,22 @@ import torch
 
 from ..image import luma
 from .gaps import bridges
-from .grid import FOUR, contacts, per_pair, spread
-from .ink import distance, level
+from .grid import FOUR, contacts, flood, per_pair, spread
+from .ink import distance, level, toll
 
 GAP, AREA = 10.0, 16  # px, px
 LONG = 2.5  # times the gap, between two ends of a line that point at each other
 STEP = 0.5  # px, from one radius of the ball to the next
 WIDER = 1.3  # a room is at least so many times as wide as the openings that part it from others
 LONGER = 0.5  # px that it must be wider besides: less is the grid's doing
-BY_PAPER = 1 << 20  # one pixel of paper between two regions joins them more than all ink
+BY_PAPER = 2  # the power by which a border joins two regions more where it has less ink
 
 
 @dataclass(frozen=True)
 class Regions:
     """Regions of line art.
 
-    labels  (B, H, W) int32, 1..n in every frame; ink has the label of the nearest paper
+    labels  (B, H, W) int32, 1..n in every frame; ink has the label of the paper with least ink between
     ink     (B, H, W) float32, darkness of the drawing, 0..1
     gap     px up to which openings in the lines are closed
     """
@@ -37,35 +37,42 @@ class Regions:
     gap: float
 
 
-def regions(line, gap=GAP, area=AREA):
+def regions(line, gap=GAP, area=AREA, done=lambda frames: None):
     """The regions of line art (B, H, W, C), dark ink on light paper, 0..1, of any size.
 
     gap   width in px of the openings in lines that count as closed
     area  px below which a region is no region, but part of the neighbour that it touches most
+    done  called as the work goes on with the number of frames that are done, parts of one included
     Without ink the whole frame is one region, and so is one that is ink all over.
     """
-    ink = 1 - luma(line.float()).cpu()
-    labels = [torch.from_numpy(_frame(frame.numpy(), gap, area)) for frame in ink]
+    ink, labels = 1 - luma(line.float()).cpu(), []
+    for number, frame in enumerate(ink):
+        labels.append(torch.from_numpy(_frame(frame.numpy(), gap, area, lambda part, n=number: done(n + part))))
+        done(number + 1)
     return Regions(torch.stack(labels), ink, float(gap))
 
 
-def _frame(ink, gap, area):
+def _frame(ink, gap, area, done):
     drawn = ink >= level(ink)
     if drawn.all() or not drawn.any():
         return np.ones(ink.shape, np.int32)
     narrow = (gap + 1) / 2  # distance from the ink, pixel to pixel, in the middle of the widest opening to close
     walls = drawn | bridges(drawn, LONG * gap)
+    done(0.1)
     room = distance(walls, WIDER * narrow + LONGER)
-    labels = join_rooms(rooms(room, STEP), room, narrow, area)
-    spread(labels, walls, corners=True)
-    return in_order(merge_slivers(labels, drawn, area))
+    done(0.3)
+    labels = rooms(room, STEP, lambda part: done(0.3 + 0.4 * part))
+    labels = join_rooms(labels, room, narrow, area)
+    done(0.9)
+    flood(labels, walls, cost := toll(ink))
+    return in_order(merge_slivers(labels, cost, area))
 
 
-def rooms(room, step):
+def rooms(room, step, done):
     """Watershed basins (H, W), 1..n, of the distance from ink: one for each place that is wider than around it."""
     from scipy import ndimage
 
-    radius = float(room.max())
+    radius = highest = float(room.max())
     labels, count = ndimage.label(room >= radius)
     labels = labels.astype(np.int32, copy=False)
     while radius > 0:
@@ -74,6 +81,7 @@ def rooms(room, step):
         new, found = ndimage.label(left)
         labels[left] = new[left] + count
         count += found
+        done(1 - radius / highest)
     return labels
 
 
@@ -106,8 +114,8 @@ def join_rooms(labels, room, narrow, area):
     return np.array([root(node) for node in range(len(parent))], np.int32)[labels]
 
 
-def merge_slivers(labels, drawn, area):
-    """Regions below `area` px become part of the neighbour they touch most, through paper rather than ink."""
+def merge_slivers(labels, cost, area):
+    """Regions below `area` px become part of the neighbour they touch most, where the cost of a way is low."""
     from scipy.sparse import coo_array, csgraph
 
     while True:
@@ -116,7 +124,7 @@ def merge_slivers(labels, drawn, area):
             return labels
 
         here, there = contacts(labels, FOUR[:2])
-        weight = np.where(drawn.flat[here] | drawn.flat[there], 1, BY_PAPER)
+        weight = (cost.flat[here] + cost.flat[there]) ** -BY_PAPER
         first, second, weight = per_pair(labels.flat[here], labels.flat[there], weight)
         first, second, weight = np.r_[first, second], np.r_[second, first], np.r_[weight, weight]
         small = size[first] < area

@@ -14,6 +14,7 @@ from ..image import fit_inside, resize, rgb
 ZOOMS = [1.025**step for step in range(-10, 11)]
 COARSE, LEVELS = 192, (256, 512, 1024)  # longer side in px
 STEPS = 8
+AROUND = 5  # px of a level, the window whose contrast is an edge's strength
 SETTLED = 0.02  # px of a level: a smaller step is none
 ALIKE = 0.25  # less agreement is chance: another drawing
 WORTH = 0.02  # by how much edges must agree better for a picture to be moved at all
@@ -29,6 +30,8 @@ class Placement(NamedTuple):
 
     def describe(self, height, width):
         """A sentence for people, in pixels of the drawing."""
+        if self.after < ALIKE:
+            return f"laid over the whole drawing, for its edges fit nowhere (they agree by {self.after:.2f})"
         if self.zoom == (1.0, 1.0) and self.shift == (0.0, 0.0):
             return f"in place (edges agree by {self.before:.2f})"
         axes = zip(self.shift, self.zoom, (width, height), strict=True)
@@ -44,12 +47,18 @@ IN_PLACE = ((1.0, 1.0), (0.0, 0.0))
 
 
 def edges(image, height, width):
-    """Soft edges (1, 1, height, width) of a picture (1, H, W, 3), zero mean and unit variance."""
-    across, down = slopes(resize(image, height, width).movedim(-1, 1))
-    strength = (across**2 + down**2).sum(1, keepdim=True).sqrt().clamp(max=0.25)
-    for _ in range(2):
-        strength = F.avg_pool2d(strength, 5, 1, 2, count_include_pad=False)
+    """Soft edges (1, 1, height, width) of a picture (1, H, W, 3), zero mean and unit variance.
+
+    Local contrast rather than slope: a blurred line has one ridge, as the sharp line of the drawing has.
+    """
+    planes = resize(image, height, width).movedim(-1, 1)
+    contrast = (_around(planes**2) - _around(planes) ** 2).clamp(min=0).sum(1, keepdim=True).sqrt()
+    strength = _around(contrast.clamp(max=0.25))
     return (strength - strength.mean()) / strength.std(correction=0).clamp(min=1e-6)
+
+
+def _around(planes):
+    return F.avg_pool2d(planes, AROUND, 1, AROUND // 2, count_include_pad=False)
 
 
 def slopes(planes):
@@ -63,7 +72,8 @@ def slopes(planes):
 def register(picture, line):
     """The placement of a picture (1, h, w, 3) on a drawing (1, H, W, 3) of any other size."""
     start = _coarse(picture, line)
-    for level in LEVELS:
+    finest = max(LEVELS[0], min(max(one.shape[1:3]) for one in (picture, line)))  # finer than both is only softer
+    for level in sorted({min(level, finest) for level in LEVELS}):
         size = fit_inside(*line.shape[1:3], level)
         drawing, moving = edges(line, *size), edges(picture, *size)
         start = _refine(moving, drawing, start)
@@ -133,8 +143,8 @@ def _refine(moving, drawing, placement):
         seen = look_up(moving, placement)
         across, down = look_up(slope, placement)[0] * half[:, None, None]
         jacobian = torch.stack([across * x[0], down * y[0], across, down]).flatten(1)  # (4, H * W)
-        gain = (seen * drawing).mean() / (drawing**2).mean().clamp(min=1e-6)
-        left = (gain * drawing - seen).flatten()
+        gain = (seen * drawing).mean() / (seen**2).mean().clamp(min=1e-6)  # on what moves: else the fewest edges win
+        jacobian, left = gain * jacobian, (drawing - gain * seen).flatten()
         normal_matrix = jacobian @ jacobian.T
         damping = (1e-4 * normal_matrix.diagonal().mean() + 1e-6) * torch.eye(4).to(normal_matrix)
         step = torch.linalg.solve(normal_matrix + damping, jacobian @ left).view(2, 2)

@@ -7,7 +7,7 @@ import torch
 
 from ..image import repeat_batch, resize, rgb
 from . import frames
-from .colour import LIGHTNESS, counted_for, decode, encode
+from .colour import LIGHTNESS, counted_for, decode, encode, lab
 from .light import light, lit, within_regions
 from .palette import as_hex, nearest
 from .registration import align
@@ -15,6 +15,9 @@ from .registration import align
 COARSE = 16  # 8-bit steps of the first histogram
 NEIGHBOUR = torch.tensor([1 << 10, 1 << 5, 1])  # from one of its bins to the next in red, green and blue
 RADII = (24, 12, 6, 3)  # 8-bit steps around the mode, narrowing
+OTHER, SHARE = 20.0, 0.25  # CIELAB, lightness as in `exact`: another paint; the part of a region that makes it doubtful
+LEAST = 100  # px of such a region
+SEVERAL = "of it is another colour in the picture: if a line is open, raise gap in LineartRegions"
 DEEPEST = -0.6  # light below this is no shadow but a line of the picture's own
 
 
@@ -75,6 +78,19 @@ def exact(found, areas, palette=(), reject=25.0, merge=4.0):
     return codes[counted_for(codes, areas, merge)], torch.zeros_like(codes, dtype=torch.bool)
 
 
+def mixed(picture, found, labels, weights):
+    """The part (n,) of each region whose colour in the picture is another than the dominant one found (n, 3), 0..1.
+
+    0 in those of few pixels, where blur alone mixes colours.
+    """
+    of = labels.flatten().long() - 1
+    scale = picture.new_tensor([LIGHTNESS, 1.0, 1.0])
+    apart = ((lab(picture).flatten(0, 1) - lab(found)[of]) * scale).norm(dim=1)
+    weight = weights.flatten()
+    whole, other = (weight.new_zeros(len(found)).index_add(0, of, part) for part in (weight, weight * (apart > OTHER)))
+    return torch.where(of.bincount() < LEAST, 0, other / whole)
+
+
 def paint(codes, labels):
     """A picture (H, W, 3) of the regions' colours."""
     return decode(codes)[labels.long() - 1]
@@ -90,7 +106,9 @@ def shade(picture, found, labels, ink, radius):
 class Snapped(NamedTuple):
     flats: torch.Tensor  # (B, H, W, 3) exact colours
     shaded: torch.Tensor  # (B, H, W, 3) the same under the picture's light, if that was wanted
-    kept: torch.Tensor  # (B, H, W) 1 where a region is too far from the palette
+    unsure: (
+        torch.Tensor
+    )  # (B, H, W) 1 where a region is too far from the palette, or has several colours in the picture
     report: str
 
 
@@ -104,7 +122,9 @@ def snap(picture, line, regions, palette=(), register=True, softness=None, **lim
     batch = max(len(picture), len(line))
     labels, ink = frames.fit(regions, line, batch)
     pictures, told = zip(*(_lay(*pair, register) for pair in _pairs(picture, line, batch)), strict=True)
-    found = [dominant(*part) for part in zip(pictures, labels, paper(ink), strict=True)]
+    weights = paper(ink)
+    found = [dominant(*part) for part in zip(pictures, labels, weights, strict=True)]
+    shares = [mixed(*part) for part in zip(pictures, found, labels, weights, strict=True)]
     areas = torch.cat([part.flatten().bincount()[1:] for part in labels])
     codes, kept = exact(torch.cat(found), areas, palette, **limits)
     sizes = [len(part) for part in found]
@@ -115,12 +135,13 @@ def snap(picture, line, regions, palette=(), register=True, softness=None, **lim
     if softness is not None:
         lights = [shade(*part, softness) for part in zip(pictures, found, labels, ink, strict=True)]
         shaded = lit(flats, torch.stack(lights))
-    report = []
-    for number, (sentence, part, code, own) in enumerate(zip(told, labels, codes, kept, strict=True), 1):
+    report, unsure = [], []
+    for number, (sentence, part, code, own, share) in enumerate(zip(told, labels, codes, kept, shares, strict=True), 1):
         report.append(f"frame {number}: {len(code)} regions, {len(code.unique())} colours; picture {sentence}")
         report += frames.listed(part, own, lambda index, code=code: f"{as_hex(code[index])} is far from the palette")
-    kept = torch.stack([own[part.long() - 1].float() for own, part in zip(kept, labels, strict=True)])
-    return Snapped(flats, shaded, kept, "\n".join(report))
+        report += frames.listed(part, share > SHARE, lambda index, share=share: f"{share[index]:.0%} {SEVERAL}")
+        unsure.append((own | (share > SHARE))[part.long() - 1].float())
+    return Snapped(flats, shaded, torch.stack(unsure), "\n".join(report))
 
 
 def _pairs(picture, line, batch):

@@ -7,13 +7,14 @@ from ..image import fit_inside, repeat_batch, resize, rgb
 from .sampling import fit_latent
 
 CELL = 8  # px: sides of what a VAE encodes
+ASKEW = 0.02  # by which the proportions of regions and flats may differ, for the sake of rounded sizes
 
 
 def anchored(model, flats, labels, vae=None, line=None, strength=1.0, resolution=0):
     """A clone of the MODEL that keeps the regions' chroma, and a LATENT of the flats.
 
     flats       IMAGE, one colour a region
-    labels      (B, H, W) regions of the same drawing
+    labels      (B, H, W) regions of the same drawing, at any size
     line        the drawing, laid over the flats that sampling starts from
     resolution  longer side to sample at; 0 is what a colorizer was trained at, for other models the flats' own
     """
@@ -24,6 +25,12 @@ def anchored(model, flats, labels, vae=None, line=None, strength=1.0, resolution
             "Diffusion, SDXL or a colorizer."
         )
     flats = rgb(flats)
+    (height, width), (rows, columns) = labels.shape[1:], flats.shape[1:3]
+    if abs(height * columns - width * rows) > ASKEW * height * columns:
+        raise ValueError(
+            f"The regions are of a drawing of {width} x {height} px, but the flats have {columns} x {rows}: connect "
+            "LineartRegions to the drawing that the flats are of."
+        )
     size = _size(model, flats, resolution, latent_format.spacial_downscale_ratio)
     factors = torch.tensor(latent_format.latent_rgb_factors)
     held = Anchor(labels, latent_format.process_in(_encode(model, vae, resize(flats, *size))), factors, strength)

@@ -41,7 +41,7 @@ def expect_vision(clip_vision):
 def expect_tagger(clip_vision, tagger):
     """ValueError in a sentence unless the tagger is there with the CLIP_VISION that goes with it, and only then."""
     if clip_vision.config.get("projection_dim") in TAGGED:
-        networks.expect(tagger, "tagger", "ColorizeDiffusion XL, to which CLIP ViT-bigG belongs,", "tagger")
+        networks.expect(tagger, "tagger", "ColorizeDiffusion XL, which reads wd-v1-4-swinv2-tagger-v2 too,", "tagger")
     elif tagger is not None:
         raise ValueError(
             "The tagger goes with ColorizeDiffusion XL and its CLIP ViT-bigG, but another CLIP_VISION is connected: "
@@ -67,14 +67,20 @@ def image_tokens(clip_vision, image):
     They are out of the last block, behind the final norm and the projection, and not normalised. The picture is
     squeezed into CLIP's square as ColorizeDiffusion does it, not cropped and rounded as `encode_image` would.
     """
-    mm.load_model_gpu(clip_vision.patcher)
-    network, tokens, bar = clip_vision.model, [], progress_bar(len(image))
+    tokens, bar = [], progress_bar(len(image))
     for picture in image.split(1):
-        hidden = network(pixel_values=pixels(clip_vision, picture.to(clip_vision.load_device)))[0]
-        projected = network.visual_projection(network.vision_model.post_layernorm(hidden))
-        tokens.append(projected.float().to(intermediate_device()))
+        seen = pixels(clip_vision, picture.to(clip_vision.load_device))
+        tokens.append(read(clip_vision, seen).to(intermediate_device()))
         bar.update(1)
     return torch.cat(tokens)
+
+
+def read(clip_vision, pixels):
+    """The same of pictures as the network reads them, (B, 3, side, side)."""
+    mm.load_model_gpu(clip_vision.patcher)
+    network = clip_vision.model
+    hidden = network(pixel_values=pixels.to(clip_vision.load_device))[0]
+    return network.visual_projection(network.vision_model.post_layernorm(hidden)).float()
 
 
 def pixels(clip_vision, image):

@@ -33,6 +33,22 @@ class CONDOnce(comfy.conds.CONDConstant):
         return self
 
 
+class CONDRows(comfy.conds.CONDRegular):
+    """One value for each row, as a tuple: it stays out of the device's memory."""
+
+    def process_cond(self, batch_size, **kwargs):
+        return self._copy_with(self.cond * batch_size)
+
+    def can_concat(self, other):
+        return True
+
+    def concat(self, others):
+        return sum((other.cond for other in others), self.cond)
+
+    def size(self):
+        return [1]
+
+
 class CONDReduced(CONDMade):
     """A map (B, C, ceil(H / ratio), ceil(W / ratio)) that belongs to noise of size (H, W), made when first needed.
 

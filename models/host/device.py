@@ -28,3 +28,15 @@ def handed_on(*results):
 def progress_bar(total):
     """The running node's progress bar; each `update(n)` also lets the user interrupt."""
     return comfy.utils.ProgressBar(total)
+
+
+def progress(total):
+    """A function to call with how much of `total` is done: shows it on the running node, and raises where the user
+    has interrupted."""
+    bar = comfy.utils.ProgressBar(total)
+
+    def done(amount):
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar.update_absolute(amount)
+
+    return done

@@ -3,6 +3,8 @@
 import importlib
 import logging
 import pickle
+import re
+from pathlib import Path
 
 import comfy.model_management as mm
 import comfy.model_patcher
@@ -27,7 +29,7 @@ def load_colorizer(path, dtype="auto", prediction="auto", clamp=True):
     """A colorizer file as (MODEL, VAE).
 
     dtype       one of STORAGE: how weights are kept, "auto" as the host prefers on its device
-    prediction  one of PREDICTIONS: what the network returns, "auto" as its system was published
+    prediction  one of PREDICTIONS: what the network returns, "auto" as published (`published`)
     clamp       keep the predicted picture in -1..1 at every step
 
     Raises ValueError, naming the file, for one that is damaged, unsafe or no colorizer.
@@ -59,10 +61,11 @@ def load(path, dtype="auto", prediction="auto", clamp=True, disable_dynamic=Fals
     compute = mm.unet_manual_cast(storage, device, config.supported_inference_dtypes)
     config.set_inference_dtype(storage, compute, device=device)
     model = config.get_model(found.state_dict)
-    if prediction != "auto":
-        if prediction != config.prediction:
-            logging.warning("%s: read as %s, published as %s.", path, prediction, config.prediction)
-        model.predict(prediction)
+    usual = published(path, config)
+    if prediction not in ("auto", usual):
+        logging.warning("%s: read as %s, published as %s.", path, prediction, usual)
+    if (chosen := usual if prediction == "auto" else prediction) != config.prediction:
+        model.predict(chosen)
 
     # looked up late: main.py replaces CoreModelPatcher after start-up
     make = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
@@ -77,6 +80,12 @@ def load(path, dtype="auto", prediction="auto", clamp=True, disable_dynamic=Fals
         patcher.set_model_sampler_post_cfg_function(clamp_picture)
     patcher.cached_patcher_init = (load_patcher, (path, dtype, prediction, clamp))
     return patcher, pixel_vae() if pixels else file_vae(path, found.vae)
+
+
+def published(path, config):
+    """What a system's networks predict, but noise where the authors say so by "eps" in the file's name."""
+    noise = re.search(r"(?<![a-z])eps(?![a-z])", Path(path).stem.lower())  # and not "steps"
+    return "eps" if noise and "eps" in config.predictions else config.prediction
 
 
 def storage_dtype(dtype, state_dict, supported):
@@ -103,7 +112,8 @@ def file_vae(path, state_dict):
     if not state_dict:
         return None
     vae = comfy.sd.VAE(sd=state_dict)
-    vae.throw_exception_if_invalid()
+    if vae.first_stage_model is None:
+        raise ValueError(f"Cannot load {path}: its VAE ({registry.VAE}...) is none that ComfyUI knows.")
     if missing := [key for key in vae.first_stage_model.state_dict() if key not in state_dict]:
         raise ValueError(f"Cannot load {path}: its VAE is not whole, missing are {registry.abridge(missing)}.")
     return vae

@@ -19,7 +19,7 @@ from ..image import resize, rgb
 from ..line.preparation import fit, inside, prepare, resize_8bit
 from ..reading import Options, latent_mask
 from .colorizer import PREDICTIONS
-from .conds import CONDReduced
+from .conds import CONDReduced, CONDRows
 
 RATIO = 8  # of the picture's sides to the latent's
 
@@ -129,12 +129,13 @@ class ReferenceModel(comfy.model_base.BaseModel):
         self.place = {"device": kwargs["device"], "dtype": self.get_dtype_inference()}
         size = tuple(RATIO * side for side in kwargs["noise"].shape[-2:])
         tokens = self.read_tokens(kwargs).to(**self.place)
-        unguided = not tokens.any()
+        guided = bool(tokens.any())
         context, split = self.halves(tokens, kwargs, options)
-        context = torch.zeros_like(context) if unguided else context
+        context = context if guided else torch.zeros_like(context)
 
         conds = super().extra_conds(**{**kwargs, "cross_attn": context})
         scales = options.block_scales(self.diffusion_model.transformer_blocks, self.strength_levels)
+        conds["guided"] = CONDRows((guided,))
         conds["reading"] = comfy.conds.CONDConstant(options.read(scales, split, kwargs.get("seed") or 0))
         conds |= self.hints("hint", kwargs[keys.LINE], size, options)
         if split is not None:
@@ -142,7 +143,6 @@ class ReferenceModel(comfy.model_base.BaseModel):
             conds["mask"] = comfy.conds.CONDNoiseShape(latent_mask(mask.to(**self.place), mode=self.mask_mode))
         if options.injection != "off":
             conds |= self.injected(kwargs, options, size)
-            conds["unguided"] = comfy.conds.CONDRegular(torch.full((1, 1), float(unguided), **self.place))
         return conds | self.features(kwargs, options, split, size)
 
     def read_tokens(self, entry):
@@ -212,8 +212,8 @@ class ReferenceModel(comfy.model_base.BaseModel):
         vae = entry.get(keys.VAE)
         if vae is None:
             raise ValueError(
-                "What is switched on reads the reference as a latent: connect the VAE of ColorizeModelLoader to vae of "
-                "ReferenceTokens."
+                "Style, injection and the ground of v2 and xlv2 read a picture as a latent: connect the VAE of "
+                "ColorizeModelLoader to vae of ReferenceTokens."
             )
         loaded = mm.loaded_models(only_currently_used=True)
         latent = vae.encode(planes.movedim(1, -1))

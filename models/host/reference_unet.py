@@ -1,5 +1,8 @@
 """A UNet of the host that colours a sketch after reference tokens. ColorizeDiffusion and its XL are built on it."""
 
+from contextlib import suppress
+from itertools import compress
+
 import torch
 import torch.nn.functional as F
 from comfy.ldm.modules import attention
@@ -43,7 +46,7 @@ class ReferenceUNet(UNetModel):
         transformer_options={},  # noqa: B006 - as the host's
         reading=None,
         mask=None,
-        unguided=None,
+        guided=None,
         injected=None,
         **conds,
     ):
@@ -52,16 +55,17 @@ class ReferenceUNet(UNetModel):
         context   tokens (B, n, C)
         reading   `Reading`
         mask      figures of the drawing (B, 1, h, w), 0..1, for reading.split
-        unguided  (B, 1), 1 for rows whose tokens are zero
+        guided    B times whether a row has tokens; those of the others are zero
         injected  latent of the reference (B, 4, h, w), for reading.injection
         hint_i    map for the hint block i (B, C, ~h / ratio, ~w / ratio)
         injected_hint_i  the same for the injected latent
         """
         context = in_window(context, timesteps, reading)
-        call = Call(reading, mask)
+        guided = guided or (True,) * len(x)
+        call = Call(reading, mask, None if all(guided) else numbers(guided, x.device))
         conds = {"context": context, "y": y, **conds}
         if injected is not None and progress(float(timesteps[0])) >= reading.injection.start:
-            self.inject(call, injected, timesteps, unguided, transformer_options, conds)
+            self.inject(call, injected, timesteps, guided, transformer_options, conds)
         return self.run(x, timesteps, control, transformer_options, call, conds)
 
     def run(self, x, timesteps, control, transformer_options, call, conds, hint="hint"):
@@ -85,35 +89,32 @@ class ReferenceUNet(UNetModel):
 
         return {"input_block_patch": add_hint}
 
-    def inject(self, call, latent, timesteps, unguided, transformer_options, conds):
+    def inject(self, call, latent, timesteps, guided, transformer_options, conds):
         """Fills the call's bank from the reference, noised to the noise level of the step.
 
-        In fast mode the rows without tokens are left out, and given the features of the first rows that have some.
+        In fast mode the rows without tokens are left out, and read some of those of the first rows that have tokens.
         """
-        injection = call.reading.injection
-        chunks = len(transformer_options.get("cond_or_uncond", [0]))
-        plain = unguided.view(chunks, -1)[:, 0].tolist()
-        length = len(latent) // chunks
-
+        injection, options = call.reading.injection, {**transformer_options, "wrappers": {}}
         sigma = transformer_options["sigmas"][:1].view(1, 1, 1, 1).to(latent)
         noised = (latent + sigma * self.noise(latent[:1], injection.seed, timesteps)) / (1 + sigma**2).sqrt()
 
-        kept = [chunk for chunk in range(chunks) if not plain[chunk]]
-        if not (injection.fast and kept):
-            kept = list(range(chunks))
-        rows = torch.cat([torch.arange(chunk * length, (chunk + 1) * length) for chunk in kept]).to(latent.device)
+        plain = numbers([not has for has in guided], latent.device)
+        fast = injection.fast and 0 < len(plain) < len(guided)
+        if fast or (len(plain) and injection.fidelity > 1e-5):
+            call.plain = plain
 
-        writing = Call(call.reading, None if call.mask is None else call.mask[rows])
-        writing.bank, writing.writing = {}, True
-        options = {**transformer_options, "wrappers": {}, "cond_or_uncond": [*range(len(kept))]}
-        self.run(noised[rows], timesteps[rows], None, options, writing, select(conds, rows), hint="injected_hint")
-
-        source = [kept.index(chunk) if chunk in kept else 0 for chunk in range(chunks)]
-        call.bank = {
-            number: torch.cat([features.chunk(len(kept))[i] for i in source])
-            for number, features in writing.bank.items()
-        }
-        call.plain_rows = [chunk * length + i for chunk in range(chunks) if plain[chunk] for i in range(length)]
+        writing = Call(call.reading, call.mask, call.guided)
+        if fast:
+            chunks, rows = transformer_options["cond_or_uncond"], call.guided
+            length = len(guided) // len(chunks)
+            call.source = plain % length
+            options["cond_or_uncond"] = list(range(len(rows) // length))
+            noised, timesteps, conds = noised[rows], timesteps[rows], select(conds, rows)
+            writing = Call(call.reading, None if call.mask is None else call.mask[rows])
+        writing.bank, writing.last = {}, self.transformer_blocks - 1
+        with suppress(Written):
+            self.run(noised, timesteps, None, options, writing, conds, hint="injected_hint")
+        call.bank = writing.bank
 
     def noise(self, like, seed, timesteps):
         """One draw for all rows, the same for a seed and a timestep."""
@@ -124,6 +125,15 @@ class ReferenceUNet(UNetModel):
 def select(conds, rows):
     """Conditions of some rows only."""
     return {name: cond[rows] if torch.is_tensor(cond) else cond for name, cond in conds.items()}
+
+
+def numbers(chosen, device):
+    """Numbers (n,) of the rows that are chosen."""
+    return torch.tensor(list(compress(range(len(chosen)), chosen)), dtype=torch.long, device=device)
+
+
+class Written(Exception):
+    """The bank is full: nothing of the UNet behind the last self-attention is needed."""
 
 
 class ReferenceAttention(attention.CrossAttention):
@@ -147,24 +157,40 @@ class ReferenceAttention(attention.CrossAttention):
 
 
 class SelfAttention(ReferenceAttention):
-    """Writes its input to the call's bank, or reads the bank's beside its own."""
+    """Writes its keys and values to the call's bank, or reads the bank's beside its own."""
 
     def forward(self, x, context=None, value=None, mask=None, transformer_options={}):  # noqa: B006
         call = transformer_options.get(CALL)
-        if call is not None and call.writing:
-            call.bank[self.number] = x
-        if call is None or call.writing or call.bank is None:
+        if call is None or call.bank is None:
             return super().forward(x, context, value, mask, transformer_options)
+        context = x if context is None else context
+        q, k, v = self.to_q(x), self.to_k(context), self.to_v(context if value is None else value)
+        if call.last is not None:
+            call.bank[self.number] = k, v
+            if self.number == call.last:
+                raise Written
+            return self.to_out(self.attend(q, k, v, transformer_options))
 
-        bank, context = call.bank[self.number], x if context is None else context
-        values = None if value is None else torch.cat([value, bank], dim=1)
-        out = super().forward(x, torch.cat([context, bank], dim=1), values, None, transformer_options)
-        rows, fidelity = call.plain_rows, call.reading.injection.fidelity
-        if rows and fidelity > 1e-5:
-            own = None if value is None else value[rows]
-            plain = super().forward(x[rows], context[rows], own, None, transformer_options)
-            out[rows] = torch.lerp(out[rows], plain, fidelity)
-        return out
+        def attend(q, own, bank):
+            return self.attend(
+                q, *(torch.cat(pair, dim=1) for pair in zip(own, bank, strict=True)), transformer_options
+            )
+
+        bank, rows, fidelity = call.bank[self.number], call.plain, call.reading.injection.fidelity
+        if call.source is None:
+            found = attend(q, (k, v), bank)
+            if rows is not None:
+                plain = self.attend(q[rows], k[rows], v[rows], transformer_options)
+                found[rows] = torch.lerp(found[rows], plain, fidelity)
+            return self.to_out(found)
+
+        # a mean with plain attention, taken by how many keys there are to read: in place of two passes over them
+        count = bank[0].shape[1]
+        some = torch.linspace(0, count - 1, round(count * (1 - fidelity) / (1 + fidelity)), device=x.device).long()
+        found, others = torch.empty_like(q), call.guided
+        found[others] = attend(q[others], (k[others], v[others]), bank)
+        found[rows] = attend(q[rows], (k[rows], v[rows]), [part[call.source][:, some] for part in bank])
+        return self.to_out(found)
 
 
 class SplitAttention(ReferenceAttention):
@@ -190,11 +216,21 @@ class SplitAttention(ReferenceAttention):
         call = transformer_options.get(CALL)
         if call is None:
             return super().forward(x, context, value, mask, transformer_options)
+        if call.guided is None or value is not None:
+            return self.to_out(self.read(x, context, value, call, None, transformer_options))
+        # attention to zeros gives zeros, of which to_out leaves its bias
+        out, rows = self.to_out(x.new_zeros(1, 1, self.heads * self.dim_head)).repeat(*x.shape[:2], 1), call.guided
+        if len(rows):
+            out[rows] = self.to_out(self.read(x[rows], context[rows], None, call, rows, transformer_options))
+        return out
+
+    def read(self, x, context, value, call, rows, transformer_options):
+        """What `x` (B, n, C) reads of the tokens, before `to_out`; it is these rows of the call, None = all."""
         value = context if value is None else value
         strength, split = call.reading.strengths[self.number], call.reading.split
         q, k, v = self.to_q(x), self.to_k(context), self.to_v(value)
         if split is None:
-            return self.to_out(strength * self.attend(q, k, v, transformer_options))
+            return strength * self.attend(q, k, v, transformer_options)
 
         found = []
         halves = zip(context.chunk(2, 1), value.chunk(2, 1), k.chunk(2, 1), v.chunk(2, 1), strict=True)
@@ -206,7 +242,8 @@ class SplitAttention(ReferenceAttention):
                 projected = q, keys, answers
             found.append(self.attend(*projected, transformer_options))
         mask = call.mask_at(*transformer_options["activations_shape"][2:]).flatten(2).mT
-        return self.to_out(strength * blend(split, mask, *found, ties="ground" if self.names else "figures"))
+        mask = mask if rows is None else mask[rows]
+        return strength * blend(split, mask, *found, adapted=bool(self.names))
 
     def lora(self, to, name, x):
         return getattr(self, f"{to}_lora_up_{name}")(getattr(self, f"{to}_lora_down_{name}")(x))

@@ -27,11 +27,11 @@ def colorize(
     scheduler,
     denoise,
     resolution,
-    line,
-    positive,
-    negative,
-    vae,
-    latent,
+    line=None,
+    positive=None,
+    negative=None,
+    vae=None,
+    latent=None,
     sketch_cfg=1.0,
 ):
     """The coloured drawing as (LATENT, IMAGE at the drawing's own size). 0 and "auto": the model's choice.

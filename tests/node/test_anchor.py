@@ -8,8 +8,17 @@ import comfy.model_base  # noqa: E402
 import comfy.model_patcher  # noqa: E402
 import comfy.sd  # noqa: E402
 import comfy.supported_models  # noqa: E402
+from lineart_colorize.models import keys  # noqa: E402
+from lineart_colorize.models.animediffusion.network import AnimeDiffusion  # noqa: E402
+from lineart_colorize.models.diffusart.network import Diffusart  # noqa: E402
 from lineart_colorize.models.flats.colour import decode  # noqa: E402
+from lineart_colorize.models.geodesic.network import GeodesicUNet  # noqa: E402
 from lineart_colorize.models.host.anchoring import anchored  # noqa: E402
+from lineart_colorize.models.host.loading import load_colorizer  # noqa: E402
+from lineart_colorize.models.likeness.network import Likeness  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+
+from .colorizediffusion import EVERY, conditioning  # noqa: E402
 
 UNET = {
     "image_size": 32,
@@ -134,3 +143,55 @@ def test_the_node_gives_a_held_model_and_the_flats_as_a_latent(model, drawing):
     held, latent = LineartAnchor.execute(model, flats, regions(line), line=line, resolution=64).result
     assert latent["samples"].shape == (1, 3, 51, 64)
     assert held.model_options["sampler_post_cfg_function"][-1].count == 3
+
+
+PIXELS = {
+    "diffusart": lambda: Diffusart(dim=16, widths=(8, 32, 8, 16, 16), encoder_widths=(8, 8, 8, 8, 16)),
+    "animediffusion": lambda: AnimeDiffusion(widths=(32, 64), blocks=1),
+    "geodesic": lambda: GeodesicUNet((8, 16)),
+    "likeness": lambda: Likeness((16, 16), 8),
+}
+
+
+@pytest.fixture(params=[*PIXELS, *EVERY])
+def colorizer(request, tmp_path):
+    """Every kind of colorizer of the pack, tiny and random: (MODEL, VAE)."""
+    torch.manual_seed(0)
+    if request.param in EVERY:
+        return request.getfixturevalue("loaded")[request.param]
+    save_file(PIXELS[request.param]().state_dict(), tmp_path / "tiny.safetensors")
+    return load_colorizer(str(tmp_path / "tiny.safetensors"))[0], None
+
+
+def through_ksampler(model, positive, negative, latent):
+    from nodes import KSampler
+
+    return KSampler().sample(model, 3, 3, 2.0, "euler", "normal", positive, negative, latent, 0.6)[0]["samples"]
+
+
+def test_every_colorizer_keeps_the_chroma_of_the_flats(colorizer, drawing):
+    model, vae = colorizer
+    labels, flats, line = drawing
+    patched, latent = anchored(model, flats, labels, vae, line, resolution=64)
+    conds = conditioning(**{keys.LINE: line, keys.SCRIBBLE: flats, keys.SCRIBBLE_MASK: (labels == 2).float()})
+    held = patched.model_options["sampler_post_cfg_function"][-1]
+    free, kept = (through_ksampler(one, *conds, latent) for one in (model, patched))
+    space = model.get_model_object("latent_format")
+    assert missed(kept, held, space) < 1e-4 < 0.01 * missed(free, held, space)
+
+
+def test_stable_diffusion_in_the_host_s_sampler_node(stable_diffusion, drawing):
+    labels, flats, line = drawing
+    patched, latent = anchored(stable_diffusion, flats, labels, CellVAE(), line)
+    conds = [[torch.randn(1, 7, 16), {"pooled_output": torch.zeros(1, 1280)}]]
+    held = patched.model_options["sampler_post_cfg_function"][-1]
+    free, kept = (through_ksampler(one, conds, conds, latent) for one in (stable_diffusion, patched))
+    space = patched.get_model_object("latent_format")
+    assert missed(kept, held, space) < 1e-4 and missed(free, held, space) > 0.01
+
+
+def test_regions_of_another_drawing_are_told(model, drawing):
+    labels, flats, _ = drawing
+    with pytest.raises(ValueError, match="regions are of a drawing of 80 x 128 px, but the flats have 160 x 128"):
+        anchored(model, flats, labels[:, :, ::2])
+    assert anchored(model, flats, labels[:, ::2, ::2], resolution=64)[1]["samples"].shape == (1, 3, 51, 64)

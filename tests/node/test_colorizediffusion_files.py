@@ -105,6 +105,21 @@ def test_predictions(file, version, kind, caplog):
         assert [float(sampling.sigma_min), float(sampling.sigma_max)] == pytest.approx([0.029167, 14.614642], rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("sdxl-eps-ft", "eps"), ("SDXL_EPS", "eps"), ("sdxl-3000steps", "v"), ("v2-full", "v")]
+)
+def test_a_name_with_eps_tells_the_prediction(file, tmp_path, name, kind, caplog):
+    path = tmp_path / f"{name}.safetensors"
+    Path(file("v2" if name == "v2-full" else "sdxl")).rename(path)
+    patcher = load_colorizer(str(path))[0]
+    assert patcher.model.model_type.name == {"eps": "EPS", "v": "V_PREDICTION"}[kind]
+    assert "published as" not in caplog.text
+    load_colorizer(str(path), prediction="v")
+    assert ("read as v, published as eps" in caplog.text) == (kind == "eps")
+    again, arguments = patcher.cached_patcher_init
+    assert again(*arguments).model.model_type == patcher.model.model_type
+
+
 def test_an_impossible_prediction_is_told(file):
     with pytest.raises(ValueError, match="does not predict x0: set prediction to auto or eps or v"):
         load_colorizer(file(), prediction="x0")

@@ -27,6 +27,14 @@ def test_split_attention_colours_figures_and_ground_apart(model):
     assert torch.allclose(run(model, off, cfg=1.0), plain, atol=1e-4)
 
 
+def test_masks_of_other_sizes_mean_the_same(model):
+    figures = torch.zeros(1, 64, 64)
+    figures[:, 8:40, 16:] = 1
+    larger = figures.repeat_interleave(2, 1).repeat_interleave(3, 2)
+    one, other = (run(model, with_masks(VAE=load_vae(), FOREGROUND=mask), steps=1) for mask in (figures, larger))
+    assert torch.allclose(one, other, atol=1e-4)
+
+
 def test_figures_without_a_ground_are_told(model):
     conds = with_masks()
     for side in conds:
@@ -117,5 +125,8 @@ def test_options_as_the_node_writes_them(v1):
     assert torch.allclose(run(v1, conds, cfg=1.0), run(v1, nothing, cfg=1.0), atol=1e-4)
     with pytest.raises(ValueError, match="There are 2 block strengths, but this model has 16"):
         run(v1, LineartReferenceOptions.execute(*conditioning()[:1], block_strengths="1, 1").result)
-    with pytest.raises(ValueError, match="numbers with commas"):
-        LineartReferenceOptions.execute(*conditioning()[:1], block_strengths="all")
+    with pytest.raises(ValueError, match="There are 6 sketch levels, but this model has 5"):
+        run(v1, LineartReferenceOptions.execute(*conditioning()[:1], sketch_levels="1 1 1 1 1 1").result)
+    for name in ("block_strengths", "sketch_levels"):
+        with pytest.raises(ValueError, match="numbers with commas"):
+            LineartReferenceOptions.execute(*conditioning()[:1], **{name: "all"})

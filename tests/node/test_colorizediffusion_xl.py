@@ -1,6 +1,7 @@
 """ColorizeDiffusion XL in the host: its files, its tokens by two networks, what xlv2 reads of a background."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from lineart_colorize.models.conditioning import with_options, with_values
 from lineart_colorize.models.host import clip as towers
 from lineart_colorize.models.host.loading import load_colorizer
 from lineart_colorize.models.host.networks import load_network
+from lineart_colorize.models.reading import blend
 from lineart_colorize.nodes.colorize_sampler import ColorizeSampler
 from lineart_colorize.nodes.reference_tokens import ReferenceTokens
 from safetensors.torch import save_file
@@ -115,6 +117,21 @@ def test_the_published_layout_at_full_size(version):
 def test_networks_that_were_never_published_are_told(part):
     with pytest.raises(ValueError, match="never published: take an sdxl or an xlv2 file"):
         registry.identify({**published("sdxl"), part: torch.empty(1, device="meta")})
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        ("^bg_encoder", "mixture of the two kinds .* it has only the layers"),
+        ("lora", "mixture of the two kinds .* it has only the encoder"),
+        ("^proj", r"not a whole one: it lacks proj\.proj\.0\.weight and proj\.norm\.weight"),
+        ("proj_outs", r"not a whole one \(8 missing: control_encoder\.proj_outs"),
+    ],
+)
+def test_half_a_file_is_told(lost, told):
+    half = {key: value for key, value in published("xlv2").items() if not re.search(lost, key)}
+    with pytest.raises(ValueError, match=told):
+        registry.identify(half)
 
 
 def test_a_plain_xl_checkpoint_is_told():
@@ -291,3 +308,11 @@ def test_small_storage(files, loaded, masked, dtype):
     out, exact = run(small, masked), run(loaded["xlv2"][0], masked)
     assert out.isfinite().all() and not torch.equal(out, exact)
     assert small.model_size() < 0.6 * loaded["xlv2"][0].model_size()
+
+
+def test_a_mask_at_the_threshold_is_the_grounds_unless_the_halves_merge():
+    mask, figures, ground = torch.tensor([[[0.0], [0.5]]]), torch.ones(1, 2, 3), torch.zeros(1, 2, 3)
+    found = [
+        blend(native.split(0.0, merge), mask, figures, ground, adapted=False)[0, :, 0].tolist() for merge in (0.0, 0.25)
+    ]
+    assert found == [[0.0, 1.0], [0.75, 0.75]]

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 pytest.importorskip("comfy_api.latest", reason="needs ComfyUI: set COMFYUI_PATH")
+import comfy.model_management as mm
+import comfy.utils
 from lineart_colorize.nodes.lineart_flat_color import LineartFlatColor
 from lineart_colorize.nodes.lineart_regions import LineartRegionsNode
 
@@ -47,3 +49,40 @@ def test_no_strokes_are_told(drawing):
     line, scribble, mask = drawing
     with pytest.raises(ValueError, match="found none: paint at least one"):
         LineartFlatColor.execute(line=line, scribble=scribble, mask=mask * 0, mask_is="strokes")
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_progress_is_shown_frame_by_frame_and_inside_a_frame(drawing, frames, monkeypatch):
+    line, scribble, mask = drawing
+    line, shown = line.repeat(frames, 1, 1, 1), []
+    monkeypatch.setattr(comfy.utils, "PROGRESS_THROTTLE_MIN_INTERVAL", 0)
+    monkeypatch.setattr(
+        comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *args, **kwargs: shown.append((value, total))
+    )
+    regions = LineartRegionsNode.execute(line=line).result[0]
+    of_regions, shown[:] = shown[:], []
+    LineartFlatColor.execute(line=line, scribble=scribble, mask=mask, regions=regions)
+    for run in (of_regions, shown):
+        amounts = [value for value, _ in run]
+        assert {total for _, total in run} == {frames} and amounts[-1] == frames
+        assert amounts == sorted(amounts) and {*range(1, frames + 1)} < {*amounts}
+
+
+def test_interrupt_stops_within_a_frame(drawing, monkeypatch):
+    line, scribble, mask = drawing
+    regions = LineartRegionsNode.execute(line=line).result[0]
+    calls = (
+        lambda: LineartRegionsNode.execute(line=line),
+        lambda: LineartFlatColor.execute(line=line, scribble=scribble, mask=mask, regions=regions),
+    )
+    shown = []
+
+    def interrupt(value, *args, **kwargs):
+        shown.append(value)
+        mm.interrupt_current_processing()
+
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", interrupt)
+    for call in calls:
+        with pytest.raises(mm.InterruptProcessingException):
+            call()
+    assert len(shown) == len(calls) and max(shown) < 1

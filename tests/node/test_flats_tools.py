@@ -95,6 +95,27 @@ def test_a_palette_that_cannot_be_made(source, words):
         run(LineartPalette, source=source)
 
 
+def test_the_palette_of_strokes_holds_every_colour_of_their_flats(drawing):
+    generator = torch.Generator().manual_seed(0)
+    strokes, mask = torch.zeros(1, 80, 96, 3), torch.zeros(1, 80, 96)
+    for row in range(2, 78, 4):
+        strokes[:, row : row + 2, 4:92] = torch.randint(0, 256, (3,), generator=generator) / 255
+        mask[:, row : row + 2, 4:92] = 1
+    strokes[:, 2, 4] = torch.tensor([1.0, 0, 0])  # an edge between two, not a stroke
+    inputs = {"line": drawing[1], "scribble": strokes, "mask": mask, "mask_is": "strokes"}
+    flats = run(LineartFlatColor, **inputs, strokes="hard")[1]
+    palette = parse(run(LineartPalette, source={"source": "strokes"}, image=strokes, mask=1 - mask)[0])
+    known = {int(paint.normal[1:], 16) for paint in palette}
+    assert set(encode(flats).unique().tolist()) == known and len(known) == 19
+    changed = run(LineartPaletteEdit, palette=dump(palette), light="#8090ff", flats=flats)[2]
+    assert (changed[..., 0] < flats[..., 0])[flats[..., 0] > 0.01].all()
+
+
+def test_a_palette_of_no_strokes_is_told():
+    with pytest.raises(ValueError, match="strokes of colour in the image, found none"):
+        run(LineartPalette, source={"source": "strokes"}, image=torch.ones(1, 40, 50, 4), mask=torch.zeros(1, 40, 50))
+
+
 def test_editing_recolours_the_flats(drawing):
     text, _, flats = run(LineartPaletteEdit, palette=PALETTE, changes="hair = #102030", flats=drawing[0])
     assert parse(text)[0].normal == "#102030" and set(encode(flats).unique().tolist()) == {0x102030, SKIN}
@@ -151,6 +172,30 @@ def test_flats_from_strokes_leave_nothing_to_the_inspector(drawing):
 def test_the_inspector_needs_one_size(drawing):
     with pytest.raises(ValueError, match="96 x 80 px, the drawing 50 x 40"):
         run(LineartInspector, image=drawing[0], line=torch.ones(1, 40, 50, 3))
+
+
+def test_masks_of_other_batches_and_sizes_fit_the_inspector(drawing):
+    colours, line = drawing
+    mask = torch.zeros(3, 40, 48)
+    mask[1] = 1
+    shown, _, found, unpainted, *_ = run(LineartInspector, image=colours.expand(2, -1, -1, -1), line=line, mask=mask)
+    assert shown.shape == (3, 80, 96, 3) and unpainted == 1 and found[1].all() and not found[[0, 2]].any()
+
+
+def test_the_inspector_on_paper_and_on_ink_alone(drawing):
+    for line in (torch.zeros_like(drawing[1]), torch.ones_like(drawing[1])):
+        assert run(LineartInspector, image=torch.full_like(line, 0.5), line=line)[3:6] == (0, 0, 0)
+
+
+def test_layers_of_paper_and_of_ink_alone(drawing, monkeypatch, tmp_path):
+    from psd_tools import PSDImage
+
+    monkeypatch.setattr(folder_paths, "get_output_directory", lambda: str(tmp_path))
+    for ink in (0.0, 1.0):
+        see_through = torch.cat([torch.zeros_like(drawing[1]), torch.full((1, 80, 96, 1), ink)], dim=-1)
+        file = run(LineartSaveLayers, flats=drawing[0], line=see_through, format="psd")[0]
+        found = {layer.name: layer.size for layer in PSDImage.open(file)}
+        assert found == {"#d0a060": (96, 80), "#ffe0c8": (38, 38), "ink": (96, 80) if ink else (1, 1)}
 
 
 def test_a_sheet_colours_the_next_drawing(drawing):

@@ -46,7 +46,7 @@ FROZEN = {  # saved workflows name nodes and inputs, and keep widget values by t
             *("reference", "strength", "mask", "line", "positive", "negative"),
             *("clip_vision", "padding", "several", "weights"),
             *("foreground", "reference_foreground", "background", "vae", "reference_threshold"),
-            "tagger",
+            *("tagger", "background_foreground"),
         ],
         ["positive", "negative"],
     ),

@@ -343,8 +343,28 @@ def test_masks_and_a_background_give_tokens_of_the_ground(reference, clip_vision
     assert entry[keys.BACKGROUND].shape == (1, 30, 20, 3)
 
 
-def test_empty_masks_count_as_none(reference, clip_vision):
-    nothing = torch.zeros(1, 64, 64)
+@pytest.mark.parametrize("padding", [1.0, 1.5])
+def test_figures_of_the_background_are_left_out_of_it(reference, clip_vision, padding):
+    other, figures = torch.rand(1, 30, 20, 3), torch.zeros(1, 6, 4)
+    figures[:, :, 2:] = 1
+    cut = other.clone()
+    cut[:, :, 10:] = 1
+    ours, expected = (
+        ReferenceTokens.execute(reference, clip_vision=clip_vision, padding=padding, **inputs).result[0][0][1]
+        for inputs in (
+            {"background": other, "background_foreground": figures, "reference_threshold": 0.4},
+            {"background": cut},
+        )
+    )
+    same = (ours[keys.BACKGROUND] == expected[keys.BACKGROUND]).all(-1)
+    assert same.float().mean() > 0.95, "but for the edge of a small mask"
+    assert torch.equal(ours[keys.BACKGROUND_TOKENS], towers.image_tokens(clip_vision, ours[keys.BACKGROUND])[:, 1:])
+    assert ours[keys.REFERENCE_FOREGROUND].shape == (1, 30, 20 * padding), "xlv2 looks at it beside the picture"
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan")])
+def test_empty_masks_count_as_none(reference, clip_vision, value):
+    nothing = torch.full((1, 64, 64), value)
     entry = ReferenceTokens.execute(
         reference, clip_vision=clip_vision, foreground=nothing, reference_foreground=nothing
     ).result[0][0][1]

@@ -1,6 +1,7 @@
 """Layers for paint programs: what is written is read back by other programs' readers, pixel by pixel."""
 
 import io
+import struct
 import zipfile
 
 import numpy as np
@@ -12,7 +13,7 @@ from lineart_colorize.models.flats.light import light, lit, within_regions
 from lineart_colorize.models.flats.palette import Paint
 
 HAIR, SKIN, CLOTH = 0xD0A060, 0xFFE0C8, 0x3050A0
-PALETTE = [Paint("hair ä/1", "#d0a060"), Paint("skin", "#ffe0c8")]
+PALETTE = [Paint("髪 hair ä/1", "#d0a060"), Paint("skin", "#ffe0c8")]
 
 
 @pytest.fixture
@@ -33,8 +34,7 @@ def reopened_psd(data):
     document = PSDImage.open(data)
     modes = {"multiply": True, "normal": False}
     return document.size, [
-        layers.Layer(one.name, np.asarray(one.topil()), one.left, one.top, modes[one.blend_mode.name.lower()])
-        for one in document
+        ((one.name, one.left, one.top, modes[one.blend_mode.name.lower()]), np.asarray(one.topil())) for one in document
     ]
 
 
@@ -44,7 +44,7 @@ def reopened_ora(data):
     project = Project.load(data)
     modes = {"svg:multiply": True, "svg:src-over": False}
     found = [
-        layers.Layer(one.name, np.asarray(one.get_image_data(raw=True)), *one.offsets, modes[one.composite_op])
+        ((one.name, *one.offsets, modes[one.composite_op]), np.asarray(one.get_image_data(raw=True)))
         for one in reversed(list(project.children))
     ]
     return project.dimensions, found
@@ -60,10 +60,38 @@ def test_another_reader_finds_every_layer_and_pixel(drawing, kind, reopen):
     data.seek(0)
     size, found = reopen(data)
     assert size == (44, 30)
-    assert [layer.name for layer in found] == ["skin", "hair ä/1", "#3050a0", "shadow", "highlight", "ink"]
-    for before, after in zip(written, found, strict=True):
-        assert before[2:] == after[2:]
-        assert np.array_equal(before.pixels, after.pixels)
+    assert [facts[0] for facts, _ in found] == ["skin", "髪 hair ä/1", "#3050a0", "shadow", "highlight", "ink"]
+    for layer, (facts, pixels) in zip(written, found, strict=True):
+        assert (layer.name, layer.left, layer.top, layer.multiply) == facts
+        assert np.array_equal(layer.pixels, pixels)
+
+
+def test_photoshop_s_file_keeps_the_picture_too(drawing):
+    from PIL import Image
+
+    flats, line, shade = drawing
+    picture = (lit(flats, shade) * line * 255).round().byte().numpy()
+    data = io.BytesIO()
+    layers.write_psd(data, picture, layers.split(flats, line, shade))
+    head = struct.unpack(">4sH6xHIIHH", data.getvalue()[:26])
+    assert head == (b"8BPS", 1, 4, 30, 44, 8, 3), "RGB of 8 bits and a fourth channel"
+    rest = data.getvalue()[26:]
+    for _ in range(2):  # colour table, resources
+        rest = rest[4 + struct.unpack(">I", rest[:4])[0] :]
+    length, _, count = struct.unpack(">IIh", rest[:10])
+    assert count == -6, "the fourth channel is the transparency of all, not a mask of its own"
+    assert rest[4 + length : 6 + length] == b"\0\1", "RLE"
+    assert np.array_equal(np.asarray(Image.open(data).convert("RGB")), picture)
+
+
+@pytest.mark.parametrize(("kind", "reopen"), [("psd", reopened_psd), ("ora", reopened_ora)])
+@pytest.mark.parametrize(("name", "kept"), [("髪" * 300, "髪" * 255), ("a\x01b\n<&>", "ab<&>"), ("", "#d0a060")])
+def test_names_that_files_hold_badly(name, kept, kind, reopen):
+    flats, data = decode(torch.full((4, 4), HAIR)), io.BytesIO()
+    stack = layers.split(flats, torch.ones(4, 4, 3), None, [Paint(name, "#d0a060")])
+    layers.WRITERS[kind](data, (flats * 255).byte().numpy(), stack)
+    data.seek(0)
+    assert reopen(data)[1][0][0][0][:255] == kept
 
 
 def test_openraster_keeps_the_picture_too(drawing):
@@ -81,10 +109,10 @@ def test_openraster_keeps_the_picture_too(drawing):
 
 def laid_over(stack, size):
     picture = np.zeros((*size, 3))
-    for _, pixels, left, top, multiply in stack:
-        colour, opacity = pixels[..., :3] / 255, pixels[..., 3:] / 255
-        place = picture[top : top + len(pixels), left : left + pixels.shape[1]]
-        place += ((place * colour if multiply else colour) - place) * opacity
+    for layer in stack:
+        colour, opacity = layer.colour / 255, layer.opacity[..., None] / 255
+        place = picture[layer.top : layer.top + len(opacity), layer.left : layer.left + opacity.shape[1]]
+        place += ((place * colour if layer.multiply else colour) - place) * opacity
     return picture
 
 
@@ -99,7 +127,7 @@ def test_layers_laid_over_each_other_are_the_picture(drawing):
 def test_without_ink_and_shadow_there_are_empty_layers():
     flats = decode(torch.full((4, 4), HAIR))
     found = layers.split(flats, torch.ones(4, 4, 3), torch.zeros(4, 4))
-    assert [layer.pixels.shape[:2] for layer in found] == [(4, 4), (1, 1), (1, 1), (1, 1)]
+    assert [layer.opacity.shape for layer in found] == [(4, 4), (1, 1), (1, 1), (1, 1)]
 
 
 def test_a_picture_that_is_not_flat():

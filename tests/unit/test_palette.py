@@ -116,6 +116,9 @@ FILES = {
     "a.aco": aco(("hair of hers", 0, (208 * 257, 160 * 257, 96 * 257, 0)), ("", 8, (10000, 0, 0, 0))),
     "a.csv": b"name,normal\nhair of hers,#D0A060\n,0 0 0\n",
     "b.csv": b"hair of hers,208,160,96\n#000000\n",
+    "c.csv": b"Name;Colour\nhair of hers;#d0a060\n;0,0,0\n",
+    "d.csv": "hair of hers\t208\t160\t96\n#000000\n".encode("utf-16"),
+    "rgba.gpl": b"GIMP Palette\nChannels: RGBA\n#\n208 160 96 255 hair of hers\n0 0 0 255\n",
 }
 
 
@@ -149,6 +152,8 @@ def test_colour_spaces_of_adobe(tmp_path, name, data, colour):
 def test_colour_book_rows(tmp_path):
     rows = b"part,highlight,normal,shadow\nhair,#f6e0b0,#d0a060,#8a5a30\nskin,,#ffe0c8,\n"
     assert read(tmp_path, "book.csv", rows) == [HAIR, SKIN]
+    two = b"name,highlight,normal,shadow 1,shadow 2\nhair,#f6e0b0,#d0a060,#8a5a30,#603010\n"
+    assert read(tmp_path, "two.csv", two) == [HAIR]
     bare = b"hair,#8a5a30,#f6e0b0,208 160 96\nskin,#ffe0c8\n"
     assert read(tmp_path, "bare.csv", bare) == [HAIR, SKIN]
 
@@ -162,6 +167,8 @@ def test_colour_book_rows(tmp_path):
         ("a.gpl", b"GIMP Palette\n", "holds no colour"),
         ("a.ase", b"GIMP Palette\n", "begins with ASEF"),
         ("a.ase", b"ASEF\0\1\0\0\0\0\0\5", "ends too early"),
+        ("a.ase", FILES["a.ase"][:-1], "ends too early"),
+        ("a.aco", FILES["a.aco"][:-1], "ends too early"),
         ("a.ase", ase(("a", b"XYZ ", (1.0,))), "kept as"),
         ("a.aco", b"GIMP Palette\n", "expected version 1 or 2"),
         ("a.aco", b"\0\1\0\7\0", "ends too early"),

@@ -64,14 +64,26 @@ def test_noise_and_uneven_light_do_not_hide_it():
     assert registration.align(seen, line)[1].zoom == pytest.approx((1.04, 1.04), abs=0.006)
 
 
+@pytest.mark.parametrize("zoom", [0.97, 1.0, 1.04])
+def test_a_soft_picture_is_found_as_well(zoom):
+    line, picture = scene(300, 400)
+    soft = torch.nn.functional.avg_pool2d(picture.movedim(-1, 1), 5, 1, 2, count_include_pad=False).movedim(1, -1)
+    found = registration.align(moved(soft, (zoom, zoom), (0.03, -0.02), (300, 400)), line)[1]
+    errors = torch.tensor([found.zoom, found.shift]) - torch.tensor([[zoom, zoom], [0.03, -0.02]])
+    assert (errors * torch.tensor([200.0, 150.0])).abs().max() < 1.2
+
+
 def test_what_lies_right_or_is_another_drawing_stays():
     line, picture = scene(300, 400)
     _, other = scene(300, 400, seed=7)
-    for seen in (picture, resize(picture, 150, 200), other, torch.ones(1, 300, 400, 3)):
+    fits, fits_nowhere = "in place", "laid over the whole drawing, for its edges fit nowhere"
+    cases = [(picture, fits), (resize(picture, 150, 200), fits)]
+    cases += [(other, fits_nowhere), (torch.ones(1, 300, 400, 3), fits_nowhere)]
+    for seen, words in cases:
         placed, found = registration.align(seen, line)
         assert (found.zoom, found.shift) == registration.IN_PLACE
         assert torch.equal(placed, resize(seen, 300, 400))
-        assert found.describe(300, 400).startswith("in place")
+        assert found.describe(300, 400).startswith(words)
 
 
 def test_the_move_is_told_in_pixels_of_the_drawing():

@@ -137,3 +137,12 @@ def test_it_is_unsure_where_nothing_goes_with_anything(shipped):
     wall = np.unique(y // 40 * 100 + (x + y // 40 % 2 * 30) // 60, return_inverse=True)[1].reshape(320, 320) + 1
     _, confidence = sheet.transfer(wall.astype(np.int32), [known], partial(sheet.both, shipped))
     assert (confidence < sheet.SURE).mean() > 0.8
+
+
+def test_devices_without_sparse_matrices_get_dense_ones(network):
+    drawing = sheet._seen([strips(5)])
+    moved = drawing.to(torch.device("meta")).sides
+    dense = drawing._replace(sides=[side.to_dense() for side in drawing.sides])
+    assert drawing.sides[0].is_sparse and not any(side.is_sparse for side in moved)
+    with torch.no_grad():
+        torch.testing.assert_close(network(dense, dense), network(drawing, drawing))

@@ -109,8 +109,17 @@ def test_pictures_of_a_batch_share_their_colours(drawing, picture):
     seen = torch.stack([picture, (picture * 0.99).roll(20, 0)])
     done = snap.snap(seen, line, regions, register=False, merge=8.0)
     assert done.flats.shape == (2, 40, 48, 3) and len(encode(done.flats).unique()) == 3
-    assert torch.equal(done.shaded, done.flats) and not done.kept.any()
+    assert torch.equal(done.shaded, done.flats) and not done.unsure.any()
     assert done.report.splitlines()[1].startswith("frame 2: 4 regions, 3 colours; picture laid over")
+
+
+def test_a_region_that_two_colours_share_is_told(drawing, picture):
+    line, regions = drawing
+    picture[10:18, 28:] = decode(torch.tensor(SKY))
+    done = snap.snap(picture[None], line, regions, PALETTE, register=False)
+    assert done.unsure[0, 10:20].all() and done.unsure.sum() == 480
+    assert "480 px: 47% of it is another colour" in done.report
+    assert not snap.mixed(picture[:, :9], torch.zeros(4, 3), regions.labels[0, :, :9], torch.ones(40, 9)).any()
 
 
 def test_any_size_of_picture_comes_out_at_the_drawings(drawing, picture):
@@ -118,7 +127,7 @@ def test_any_size_of_picture_comes_out_at_the_drawings(drawing, picture):
     seen = resize(picture[None], 93, 61)
     done = snap.snap(seen, line, regions, PALETTE[:2], softness=3)
     assert done.flats.shape == done.shaded.shape == (1, 40, 48, 3)
-    assert done.kept[0, 22:28].all() and not done.kept[0, :18].any()
+    assert done.unsure[0, 22:28].all() and not done.unsure[0, :18].any()
     assert "region at 23, 24, 480 px: #" in done.report and "far from the palette" in done.report
     assert not torch.equal(done.shaded, done.flats)
 
