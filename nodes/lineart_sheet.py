@@ -42,7 +42,7 @@ class LineartSheet(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "sure",
-                    default=0.5,
+                    default=sheets.SURE,
                     min=0.0,
                     max=1.0,
                     step=0.05,
@@ -58,7 +58,7 @@ class LineartSheet(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, line, sheet, sheet_line, regions=None, sheet_regions=None, palette="", sure=0.5):
+    def execute(cls, line, sheet, sheet_line, regions=None, sheet_regions=None, palette="", sure=sheets.SURE):
         line, sheet_line = rgb(line).cpu(), rgb(sheet_line).cpu()
         coloured = sheets.colour(
             line,

@@ -12,7 +12,6 @@ from . import colorizers, sheets
 
 SHIPPED = Path(__file__).resolve().parent.parent / "weights" / "sheet_matching.safetensors"
 FRAMES = (1, 3)  # drawings of a sheet
-SURE = 0.5  # as in the node
 
 
 def by_place(labels, known):
@@ -42,7 +41,7 @@ def scores(methods, kind, count, size):
         for frames, rows in found.items():
             for name, method in methods.items():
                 codes, confidence = method(labels, known[:frames])
-                rows[name].append((codes == truth, confidence >= SURE, areas))
+                rows[name].append((codes == truth, confidence >= sheet.SURE, areas))
     return {
         frames: {name: measures(*map(np.concatenate, zip(*parts, strict=True))) for name, parts in rows.items()}
         for frames, rows in found.items()
