@@ -21,22 +21,26 @@ def flat_colours(found, colours, mask, soft=True, done=lambda frames: None):
     done     called as the work goes on with the number of frames that are done, parts of one included
     Raises ValueError where a frame has no stroke.
     """
-    batch = max(len(found.labels), len(colours))
-    planes = torch.cat([colours, mask[..., None].to(colours)], -1).movedim(-1, 1)
-    planes = F.interpolate(planes.cpu(), found.labels.shape[1:], mode="nearest-exact").movedim(1, -1)
-    parts = (repeat_batch(part, batch).numpy() for part in (found.labels, found.ink, planes))
+    batch, size = max(len(found.labels), len(colours)), found.labels.shape[1:]
+    parts = (repeat_batch(part, batch).cpu().numpy() for part in (found.labels, found.ink, colours, mask))
     flats = []
-    for number, (labels, ink, painted) in enumerate(zip(*parts, strict=True), 1):
-        index, stroke, palette = strokes.read(painted[..., :3], painted[..., 3])
+    for number, (labels, ink, painted, where) in enumerate(zip(*parts, strict=True), 1):
+        index, stroke, palette = strokes.read(painted, where)
         if not len(palette):
             raise ValueError(
                 f"Expected strokes of colour for frame {number}, found none: paint at least one over the drawing, on a "
                 "transparent ground, or connect the mask that says where they are."
             )
-        out = paint(labels, ink, index, stroke if soft else None, found.gap, lambda part, n=number - 1: done(n + part))
+        index, stroke = stretched(index, size), stretched(stroke, size) if soft else None
+        out = paint(labels, ink, index, stroke, found.gap, lambda part, n=number - 1: done(n + part))
         done(number)
         flats.append(torch.from_numpy(palette[out - 1]).float() / 255)
     return torch.stack(flats)
+
+
+def stretched(numbers, size):
+    """Whole numbers (h, w) at another size (H, W), none of them between two."""
+    return F.interpolate(torch.from_numpy(numbers)[None, None].double(), size, mode="nearest-exact")[0, 0].int().numpy()
 
 
 def under_ink(flats, line):

@@ -120,6 +120,13 @@ def test_frames_strokes_of_another_size_and_no_strokes():
         flat_colours(found, *(part * 0 for part in small))
 
 
+def test_edges_between_strokes_stay_edges_when_a_larger_drawing_stretches_them():
+    purple = tuple((red + blue) // 2 for red, blue in zip(RED, BLUE, strict=True))
+    marks = ((10, 13), (5, 10), RED), ((10, 13), (10, 11), purple), ((10, 13), (11, 45), BLUE)
+    flats = flat_colours(regions(rooms()), *strokes_of(*marks, size=(20, 50)), soft=False)
+    assert shades(flats) == {RED, BLUE}
+
+
 def test_strokes_are_of_the_colour_that_most_of_them_has():
     colours, mask = strokes_of(LEFT, ((20, 60), (24, 28), GREEN))
     noisy = (colours * 255 + torch.randint(-1, 2, colours.shape, generator=torch.manual_seed(0)) * (colours > 0)) / 255
