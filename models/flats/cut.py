@@ -11,9 +11,10 @@ def settle(first, second, weight, colour):
 
     first, second, weight  edges (N,), weights above 0
     colour                 (n,) int, 0 = undecided
-    A piece of undecided nodes between two colours is cut exactly. Among more, each colour in turn is cut off from the
-    rest (the greedy way of LazyBrush), the one that holds least first. Pieces do not touch each other, so one max-flow
-    serves all of them. Nodes that no colour reaches stay 0.
+    A piece of undecided nodes between two colours is cut exactly, and of equal cuts the one that leaves least to the
+    lower colour is taken, so that graphs with the same cuts have the same labels. Among more, each colour in turn is
+    cut off from the rest (the greedy way of LazyBrush), the one that touches least first. Pieces do not touch each
+    other, so one max-flow serves all of them. Nodes that no colour reaches stay 0.
     """
     colour = colour.copy()
     piece = _pieces(first, second, colour)
@@ -50,7 +51,8 @@ def _claims(first, second, weight, colour, piece):
     key = piece[node].astype(np.int64) << 32 | np.maximum(colour[first], colour[second])
     key, which = np.unique(key, return_inverse=True)
     of, touching = key >> 32, (key & 0xFFFFFFFF).astype(colour.dtype)
-    order = np.lexsort((touching, np.bincount(which, weight, len(key)), of))
+    amount = np.where(np.bincount(of)[of] > 2, np.bincount(which, weight, len(key)), 0)
+    order = np.lexsort((touching, amount, of))
     of, touching = of[order], touching[order]
     return of, touching, np.arange(len(of)) - np.searchsorted(of, of)
 
@@ -65,9 +67,10 @@ def _cut_off(first, second, weight, colour, contested, now):
     first, second, weight = first[used], second[used], weight[used]
     a = np.where(contested[first], number[first], colour[first] != now[second])
     b = np.where(contested[second], number[second], colour[second] != now[first])
-    scale = min(FINEST, LARGEST / 2 / weight.sum())
-    capacity = np.maximum(1, np.rint(weight * scale)).astype(np.int32)
     size = int(number.max()) + 1
+    of_node = np.bincount(a, weight, size) + np.bincount(b, weight, size)
+    scale = min(FINEST, LARGEST / 2 / of_node[2:].max())
+    capacity = np.maximum(1, np.rint(weight * scale)).astype(np.int32)
     graph = coo_array((np.r_[capacity, capacity], (np.r_[a, b], np.r_[b, a])), shape=(size, size)).tocsr()
     rest = graph - csgraph.maximum_flow(graph, 0, 1).flow
     rest.eliminate_zeros()
