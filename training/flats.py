@@ -15,6 +15,7 @@ from .linestyles import soften
 
 GAPS = (0, 2, 4, 8, 16)  # px
 STYLES = ("binary", "anti-aliased", "pencil", "broken", "XDoG")
+SHAPES = 9, 14
 BETWEEN_GAPS = 110  # px of outline to a gap, on average
 BETWEEN_DASHES, DASH = 30, 4  # px: broken lines have gaps of this width besides
 SMALLEST = 60  # px of paper: a narrow place that is smaller gets no stroke
@@ -28,10 +29,10 @@ class FlatCase:
     palette: np.ndarray  # (n + 1, 3) 0..1, by label
 
 
-def flat_case(seed, size, gap, style):
-    """A case; geometry, colours and places of strokes depend on the seed and the size alone."""
+def flat_case(seed, size, gap, style, shapes=SHAPES):
+    """A case of `shapes` (from, below) outlines; geometry, colours, strokes depend on them, the seed and the size."""
     rng = np.random.default_rng((seed, size))
-    outlines = list(_shapes(rng, size))
+    outlines = list(_shapes(rng, size, shapes))
     label, ink = np.ones((size, size), np.int32), np.zeros((size, size), np.float32)
     whole = ink.copy()
     width = rng.uniform(1.6, 3.2)
@@ -52,8 +53,8 @@ def flat_case(seed, size, gap, style):
     return FlatCase(_styled(rng, palette[label], ink, style), strokes, label, palette)
 
 
-def _shapes(rng, size):
-    for _ in range(rng.integers(9, 14)):
+def _shapes(rng, size, shapes):
+    for _ in range(rng.integers(*shapes)):
         centre, radius = rng.uniform(0, size, 2), size * rng.uniform(0.07, 0.22)
         kind = rng.integers(0, 4)
         if kind == 0:

@@ -11,25 +11,26 @@ def settle(first, second, weight, colour):
 
     first, second, weight  edges (N,), weights above 0
     colour                 (n,) int, 0 = undecided
-    Each colour gets what a minimum cut parts from all others with it: the smallest such part, which no other colour
-    can claim (Dahlhaus et al. 1994), so their order does not matter. What is left over between them, at equal cost
-    between two, goes to the colour that it touches most, piece by piece. Between two colours the whole is a minimum
-    cut. Nodes that no colour reaches stay 0.
+    A piece of undecided nodes between two colours is cut exactly, and of equal cuts the one that leaves least to the
+    lower colour is taken, so that graphs with the same cuts have the same labels. Among more, each colour in turn is
+    cut off from the rest (the greedy way of LazyBrush), the one that touches least first. Pieces do not touch each
+    other, so one max-flow serves all of them. Nodes that no colour reaches stay 0.
     """
-    piece, of, touching, rank = _claims(first, second, weight, colour)
-    out, several = colour.copy(), np.bincount(of, minlength=piece.max() + 1) > 1
-    for turn in range(rank.max(initial=-1) + 1):
-        now = np.zeros(len(several), colour.dtype)
-        now[of[rank == turn]] = touching[rank == turn]
-        now = now[piece]
-        if (contested := (colour == 0) & several[piece] & (now > 0)).any():
+    colour = colour.copy()
+    piece = _pieces(first, second, colour)
+    claims = _claims(first, second, weight, colour, piece)
+    of_piece = np.bincount(claims[0], minlength=piece.max() + 1)
+    for turn in range(of_piece.max(initial=0)):
+        now = np.zeros(len(of_piece), colour.dtype)
+        here = claims[2] == turn
+        now[claims[0][here]] = claims[1][here]
+        now, left = now[piece], of_piece[piece] - turn
+        free = colour == 0
+        colour[free & (left == 1)] = now[free & (left == 1)]
+        if (contested := free & (left > 1)).any():
             mine = _cut_off(first, second, weight, colour, contested, now)
-            out[mine] = now[mine]
-    piece, of, touching, rank = _claims(first, second, weight, out)
-    most = np.zeros(piece.max() + 1, colour.dtype)
-    last = np.r_[of[1:] != of[:-1], True][: len(of)]
-    most[of[last]] = touching[last]
-    return np.where(out == 0, most[piece], out)
+            colour[mine] = now[mine]
+    return colour
 
 
 def _pieces(first, second, colour):
@@ -42,18 +43,18 @@ def _pieces(first, second, colour):
     return csgraph.connected_components(graph, directed=False)[1]
 
 
-def _claims(first, second, weight, colour):
-    """Which piece each node is in; pieces and colours that touch, and the rank of the colour in its piece by that."""
-    piece = _pieces(first, second, colour)
+def _claims(first, second, weight, colour, piece):
+    """Pieces and colours that touch: (piece, colour, rank of that colour in the piece by how much it touches)."""
     outer = (colour[first] == 0) != (colour[second] == 0)
     first, second, weight = first[outer], second[outer], weight[outer]
     node = np.where(colour[first] == 0, first, second)
     key = piece[node].astype(np.int64) << 32 | np.maximum(colour[first], colour[second])
     key, which = np.unique(key, return_inverse=True)
     of, touching = key >> 32, (key & 0xFFFFFFFF).astype(colour.dtype)
-    order = np.lexsort((touching, np.bincount(which, weight, len(key)), of))
+    amount = np.where(np.bincount(of)[of] > 2, np.bincount(which, weight, len(key)), 0)
+    order = np.lexsort((touching, amount, of))
     of, touching = of[order], touching[order]
-    return piece, of, touching, np.arange(len(of)) - np.searchsorted(of, of)
+    return of, touching, np.arange(len(of)) - np.searchsorted(of, of)
 
 
 def _cut_off(first, second, weight, colour, contested, now):
@@ -66,9 +67,10 @@ def _cut_off(first, second, weight, colour, contested, now):
     first, second, weight = first[used], second[used], weight[used]
     a = np.where(contested[first], number[first], colour[first] != now[second])
     b = np.where(contested[second], number[second], colour[second] != now[first])
-    scale = min(FINEST, LARGEST / 2 / weight.sum())
-    capacity = np.maximum(1, np.rint(weight * scale)).astype(np.int32)
     size = int(number.max()) + 1
+    of_node = np.bincount(a, weight, size) + np.bincount(b, weight, size)
+    scale = min(FINEST, LARGEST / 2 / of_node[2:].max())
+    capacity = np.maximum(1, np.rint(weight * scale)).astype(np.int32)
     graph = coo_array((np.r_[capacity, capacity], (np.r_[a, b], np.r_[b, a])), shape=(size, size)).tocsr()
     rest = graph - csgraph.maximum_flow(graph, 0, 1).flow
     rest.eliminate_zeros()

@@ -8,22 +8,22 @@ FORWARD = ((0, 1), (1, 0), (1, 1), (1, -1))  # every pair of the eight-neighbour
 NEARLY = 1e-6  # ways whose costs differ by less are equal
 
 
-def spread(labels, free):
+def spread(labels, free, reach=None):
     """Labels (H, W) above 0 grow in place into the free pixels (bool) without one, nearest first.
 
     Steps go to the four neighbours, so that a line one pixel wide is a wall. Returns which free pixels no label
     reached.
     """
     wide, room, flat, open_, offsets, inner = _framed(labels, free)
-    front = _beside(flat, open_, offsets[:4])
-    while front.size:
+    front, step = _beside(flat, open_, offsets[:4]), 0
+    while front.size and step != reach:
         reached = []
         for offset in offsets[:4]:
             source = front[open_[front + offset]]
             flat[source + offset] = flat[source]
             open_[source + offset] = False
             reached.append(source + offset)
-        front = np.concatenate(reached)
+        front, step = np.concatenate(reached), step + 1
     labels[...] = wide[inner]
     return room[inner]
 
@@ -60,8 +60,10 @@ def _framed(labels, free):
 
 
 def _beside(flat, open_, offsets):
-    """The labelled pixels that have an open one beside them."""
-    beside = np.flatnonzero(open_)
+    """The labelled pixels that have an open one beside them, found from the fewer of both."""
+    labelled, beside = np.flatnonzero(flat), np.flatnonzero(open_)
+    if len(labelled) < len(beside):
+        return labelled[np.any([open_[labelled + offset] for offset in offsets], 0)]
     beside = np.concatenate([beside + offset for offset in offsets])
     return np.unique(beside[flat[beside] > 0])
 

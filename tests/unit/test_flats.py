@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from lineart_colorize.cli.bench.flats import pixel_cut
+from lineart_colorize.cli.bench.flats import in_two, pixel_cut
 from lineart_colorize.models.flats import strokes
 from lineart_colorize.models.flats.cut import settle
 from lineart_colorize.models.flats.flat import flat_colours, under_ink
@@ -69,7 +69,7 @@ def test_two_strokes_of_one_colour_and_one_over_twenty_regions():
     marks = strokes_of(((30, 34), (3, 207), GREEN), ((5, 9), (14, 18), RED), ((5, 9), (24, 28), RED), size=(60, 210))
     flats = flat_colours(regions(line, gap=4), *marks)
     assert shades(flats) == {RED, GREEN}
-    assert shades(flats[:, :25, 12:18]) == {RED} and shades(flats[:, :, 42:205]) == {GREEN}
+    assert shades(flats[:, :12, 12:18]) == {RED} and shades(flats[:, :, 42:205]) == {GREEN}
 
 
 def test_strokes_on_ink_alone_still_colour():
@@ -82,6 +82,19 @@ def test_strokes_on_ink_alone_still_colour():
 def test_no_ink_and_all_ink_are_painted_whole(value):
     flats = flat_colours(regions(torch.full((1, 80, 100, 3), value)), *strokes_of(LEFT, RIGHT))
     assert shades(flats) == {RED, BLUE}
+
+
+@pytest.mark.parametrize("dark", [0.15, 0.4])
+def test_lines_lighter_than_half_hold_colours(dark):
+    flats = flat_colours(regions(1 - dark * (1 - rooms(6))), *strokes_of(LEFT, RIGHT))
+    assert shades(flats[:, :, :49]) == {RED} and shades(flats[:, :, 52:]) == {BLUE}
+
+
+def test_a_transparent_drawing_is_coloured_by_its_ink():
+    line = torch.cat([rooms(), 1 - rooms()[..., :1]], -1)
+    line[..., :3] = 0
+    flats = flat_colours(regions(line), *strokes_of(LEFT, RIGHT))
+    assert shades(flats[:, :, :49]) == {RED} and shades(flats[:, :, 52:]) == {BLUE}
 
 
 def test_ten_thousand_regions_are_all_painted():
@@ -153,7 +166,22 @@ def test_the_labels_are_those_of_the_cut_on_all_pixels(seed, gap):
     case = flat_case(seed, 96, gap, "anti-aliased")
     found = regions(torch.from_numpy(case.line)[None, ..., None])
     out = paint(found.labels[0].numpy(), found.ink[0].numpy(), case.strokes, gap=found.gap)
-    assert (out == pixel_cut(case)).mean() > 0.97
+    assert (out == pixel_cut(case, found.labels[0].numpy(), found.gap)).mean() > 0.97
+
+
+@pytest.mark.parametrize(("seed", "gap"), [(10, 4), (11, 2), (11, 4), (14, 8), (17, 8)])
+def test_between_two_colours_every_label_is_that_of_the_cut_on_all_pixels(seed, gap):
+    case = in_two(flat_case(seed, 160, gap, "anti-aliased"))
+    found = regions(torch.from_numpy(case.line)[None, ..., None])
+    labels = found.labels[0].numpy()
+    out = paint(labels, found.ink[0].numpy(), case.strokes, gap=found.gap)
+    assert (out == pixel_cut(case, labels, found.gap)).all() and len(np.unique(out)) == 2
+
+
+def test_a_short_stroke_holds_more_than_itself():
+    line = rooms(24)
+    flats = flat_colours(regions(line, gap=10), *strokes_of(((38, 42), (20, 24), RED), RIGHT))
+    assert shades(flats[:, :, :46]) == {RED} and shades(flats[:, :, 56:]) == {BLUE}
 
 
 def test_the_table_of_figures(tmp_path, monkeypatch):

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from lineart_colorize.models.flats import view
+from lineart_colorize.models.flats import ink, view
 from lineart_colorize.models.flats.regions import regions
+from lineart_colorize.training.flats import flat_case
 
 
 def paper(height=80, width=100):
@@ -64,6 +65,14 @@ def test_colour_runs_under_the_line_to_its_middle():
     assert (labels[:, :43] == 1).all() and (labels[:, 43:] == 2).all()
 
 
+@pytest.mark.parametrize(("edges", "border"), [((0.2, 0.8), 43), ((0.8, 0.2), 42)])
+def test_colours_meet_in_the_middle_of_a_line_to_parts_of_a_pixel(edges, border):
+    line = paper()
+    line[:, :, 41:44], line[:, :, 40], line[:, :, 44] = 0, 1 - edges[0], 1 - edges[1]
+    labels = regions(line).labels[0]
+    assert (labels[:, :border] == 1).all() and (labels[:, border:] == 2).all()
+
+
 def test_slivers_become_part_of_the_neighbour_they_touch():
     line = paper()
     line[:, 10:40, 10:40] = 0
@@ -106,6 +115,21 @@ def test_ten_thousand_regions():
     line[:, ::6] = line[:, :, ::6] = 0
     found = regions(line, gap=4)
     assert len(found.labels.unique()) == found.labels.max() > 10_000
+
+
+@pytest.mark.parametrize("strip", [1, 700, 5000])
+def test_a_scan_in_strips_is_as_one_piece(strip, monkeypatch):
+    case = flat_case(4, 192, 6, "pencil")
+    line = torch.from_numpy(case.line)[None, ..., None]
+    whole = regions(line).labels
+    monkeypatch.setattr(ink, "STRIP", strip)
+    assert torch.equal(regions(line).labels, whole) and whole.max() > 3
+
+
+def test_progress_goes_from_frame_to_frame():
+    told = []
+    regions(torch.cat([rooms(0), paper(), rooms(4)]), done=told.append)
+    assert told == sorted(told) and {1, 2, 3} <= set(told) and 0 < told[0] < 1
 
 
 def test_frames_are_numbered_by_themselves():
