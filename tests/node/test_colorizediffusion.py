@@ -203,13 +203,14 @@ def test_nodes_that_patch_the_unet(model):
     from comfy_extras.nodes_model_downscale import PatchModelAddDownscale
     from comfy_extras.nodes_pag import PerturbedAttentionGuidance
 
-    plain = run(model, steps=2)
+    shape = (1, 4, 16, 16)  # of which the middle block sees 2 x 2, enough for attention to be perturbed
+    plain = run(model, shape=shape, steps=2)
     for patched in (
         PatchModelAddDownscale.execute(model, 3, 2.0, 0.0, 1.0, True, "bicubic", "bicubic").result[0],
         PerturbedAttentionGuidance.execute(model, 3.0).result[0],
     ):
-        out = run(patched, steps=2)
-        assert out.isfinite().all() and not torch.allclose(out, plain)
+        out = run(patched, shape=shape, steps=2)
+        assert out.isfinite().all() and (out - plain).abs().mean() > 1e-3 * plain.std()
 
 
 def test_tokens_of_another_width_are_told(model):
