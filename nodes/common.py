@@ -53,3 +53,9 @@ def threshold(number, default):
         tooltip=f"Where band {number} of the heat map ends and the next begins. The four must rise.",
         advanced=True,
     )
+
+
+def expect_window(start, end):
+    """Checks that a part of the sampling begins before it ends."""
+    if start > end:
+        raise ValueError(f"Expected start below end, found {start:g} and {end:g}: there would be no step between them.")

@@ -1,7 +1,7 @@
 from comfy_api.latest import io
 
 from ..models.host import guiding
-from .common import ROOT
+from .common import ROOT, expect_window
 
 
 class LineartGuider(io.ComfyNode):
@@ -63,6 +63,7 @@ class LineartGuider(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, positive, reference_guidance=4.0, sketch_guidance=1.0, start=0.0, end=1.0, negative=None):
+        expect_window(start, end)
         return io.NodeOutput(
             guiding.guider(model, positive, negative, reference_guidance, sketch_guidance, (start, end))
         )

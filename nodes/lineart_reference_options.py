@@ -2,7 +2,7 @@ from comfy_api.latest import io
 
 from ..models.conditioning import with_options, without_guidance
 from ..models.reading import INJECTIONS, SPLITS, read_strengths
-from .common import ROOT, TOKENS
+from .common import ROOT, TOKENS, expect_window
 
 
 def number(name, default, tooltip, most=1.0, least=0.0, advanced=True):
@@ -110,7 +110,9 @@ class LineartReferenceOptions(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, positive, negative=None, block_strengths="", sketch_levels="", **numbers):
-        numbers |= {"block_strengths": read_strengths(block_strengths), "sketch_levels": read_strengths(sketch_levels)}
+    def execute(cls, positive, negative=None, block_strengths="", sketch_levels="", start=0.0, end=1.0, **numbers):
+        expect_window(start, end)
+        strengths = {"block_strengths": read_strengths(block_strengths), "sketch_levels": read_strengths(sketch_levels)}
+        numbers |= {"start": start, "end": end, **strengths}
         sides = [with_options(side, **numbers) for side in (positive, negative or without_guidance(positive))]
         return io.NodeOutput(*sides)

@@ -130,3 +130,11 @@ def test_options_as_the_node_writes_them(v1):
     for name in ("block_strengths", "sketch_levels"):
         with pytest.raises(ValueError, match="numbers with commas"):
             LineartReferenceOptions.execute(*conditioning()[:1], **{name: "all"})
+
+
+def test_a_window_that_ends_before_it_begins_is_told(v1):
+    backwards = {"start": 0.6, "end": 0.4}
+    with pytest.raises(ValueError, match="Expected start below end, found"):
+        LineartReferenceOptions.execute(*conditioning()[:1], **backwards)
+    with pytest.raises(ValueError, match="Expected start below end, found"):
+        LineartGuider.execute(v1, conditioning()[0], **backwards)
