@@ -16,6 +16,8 @@ PALETTE = "Paints, from LineartPalette."
 LineartNetwork = io.Custom("LINEART_NETWORK")  # a ModelPatcher of a one-pass network
 LineartRegions = io.Custom("LINEART_REGIONS")  # models.flats.regions.Regions
 
+REGIONS_IF_ANY = LineartRegions.Input("regions", optional=True, tooltip=f"{REGIONS} Found anew if not connected.")
+
 STROKES_AT = io.Mask.Input(
     "mask",
     optional=True,

@@ -5,7 +5,7 @@ from ..models.flats import palette as palettes
 from ..models.flats.regions import regions as find_regions
 from ..models.host.device import handed_on
 from ..models.image import rgb
-from .common import LINE, PALETTE, REGIONS, ROOT, LineartRegions
+from .common import LINE, PALETTE, REGIONS_IF_ANY, ROOT
 
 
 class LineartInspector(io.ComfyNode):
@@ -23,7 +23,7 @@ class LineartInspector(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="The flats, with or without ink, at the drawing's size."),
                 io.Image.Input("line", tooltip=LINE),
-                LineartRegions.Input("regions", optional=True, tooltip=f"{REGIONS} Found anew if not connected."),
+                REGIONS_IF_ANY,
                 io.Mask.Input(
                     "mask",
                     optional=True,

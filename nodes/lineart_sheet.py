@@ -8,7 +8,7 @@ from ..models.flats.native import matching
 from ..models.flats.regions import regions as find_regions
 from ..models.host.device import handed_on, progress_bar
 from ..models.image import rgb
-from .common import LINE, PALETTE, REGIONS, ROOT, LineartRegions
+from .common import LINE, PALETTE, REGIONS_IF_ANY, ROOT, LineartRegions
 
 
 class LineartSheet(io.ComfyNode):
@@ -30,7 +30,7 @@ class LineartSheet(io.ComfyNode):
                     "sheet", tooltip="The coloured character, one frame or several of the same size; flats are best."
                 ),
                 io.Image.Input("sheet_line", tooltip="The drawings of the sheet, frame by frame, black ink on white."),
-                LineartRegions.Input("regions", optional=True, tooltip=f"{REGIONS} Found anew if not connected."),
+                REGIONS_IF_ANY,
                 LineartRegions.Input(
                     "sheet_regions", optional=True, tooltip="LineartRegions of sheet_line. Found anew if not connected."
                 ),

@@ -7,7 +7,7 @@ from ..models.flats.flat import under_ink
 from ..models.flats.regions import regions as find_regions
 from ..models.host.device import handed_on
 from ..models.image import repeat_batch, rgb
-from .common import LINE, PALETTE, REGIONS, ROOT, LineartRegions
+from .common import LINE, PALETTE, REGIONS_IF_ANY, ROOT
 
 
 class LineartSnapToFlats(io.ComfyNode):
@@ -26,7 +26,7 @@ class LineartSnapToFlats(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="The coloured picture, of any size: by any model, or painted."),
                 io.Image.Input("line", tooltip=LINE),
-                LineartRegions.Input("regions", optional=True, tooltip=f"{REGIONS} Found anew if not connected."),
+                REGIONS_IF_ANY,
                 io.String.Input("palette", force_input=True, optional=True, tooltip=PALETTE),
                 io.Boolean.Input(
                     "register",

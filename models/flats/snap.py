@@ -106,9 +106,7 @@ def shade(picture, found, labels, ink, radius):
 class Snapped(NamedTuple):
     flats: torch.Tensor  # (B, H, W, 3) exact colours
     shaded: torch.Tensor  # (B, H, W, 3) the same under the picture's light, if that was wanted
-    unsure: (
-        torch.Tensor
-    )  # (B, H, W) 1 where a region is too far from the palette, or has several colours in the picture
+    unsure: torch.Tensor  # (B, H, W) 1 where a region is too far from the palette, or of several colours in the picture
     report: str
 
 

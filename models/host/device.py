@@ -31,9 +31,9 @@ def progress_bar(total):
 
 
 def progress(total):
-    """A function to call with how much of `total` is done: shows it on the running node, and raises where the user
-    has interrupted."""
-    bar = comfy.utils.ProgressBar(total)
+    """A function to call with how much of `total` is done: shows it on the running node, and lets the user interrupt
+    at every call, while a bar asks only when it is drawn."""
+    bar = progress_bar(total)
 
     def done(amount):
         comfy.model_management.throw_exception_if_processing_interrupted()
